@@ -1,0 +1,49 @@
+import type { Bytes } from "../../lib/units.ts";
+
+/** One open file. Positions and lengths are in bytes; a write past the end extends it. */
+export interface StorageFile {
+  /** Length as this process has written it. */
+  readonly size: Bytes;
+  /** Writes the parts one after the other at `position`; not durable until `sync`. Part contents must not change until it resolves. */
+  write(position: Bytes, parts: readonly Uint8Array[]): Promise<void>;
+  /** The same on the calling thread: cheaper under some hundred KiB (a thread hop costs 25 to 60 µs of CPU). */
+  writeSync(position: Bytes, parts: readonly Uint8Array[]): void;
+  /** Fills `into` from `position`; resolves to the bytes read, fewer only at the end of the file. */
+  read(position: Bytes, into: Uint8Array): Promise<number>;
+  /** fdatasync: all earlier writes to this file, and its length, survive a crash. */
+  sync(): Promise<void>;
+  truncate(size: Bytes): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * The files of one volume; paths are relative to its root and use "/". What is not synced may be lost in a crash, any
+ * part of it; a created, renamed or removed name is durable after `syncDirectory` of its folder. Errors of the system
+ * reach the caller as `StorageError`.
+ */
+export interface Storage {
+  open(path: string, mode: "create" | "existing"): Promise<StorageFile>;
+  /** Names in a folder, sorted; empty if there is no such folder. */
+  list(directory: string): Promise<readonly string[]>;
+  makeDirectory(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Removes a folder and all in it. */
+  removeTree(path: string): Promise<void>;
+  syncDirectory(path: string): Promise<void>;
+  /** The whole content, or undefined if there is no such file. */
+  readFile(path: string): Promise<Uint8Array | undefined>;
+  /** Replaces the file by temporary file, sync, rename and sync of the folder: either the old content or the new. */
+  writeFileAtomic(path: string, content: Uint8Array): Promise<void>;
+  usage(): Promise<{ readonly freeBytes: Bytes; readonly capacityBytes: Bytes }>;
+}
+
+/** The volume refused or failed: `code` is the system's name for it (ENOSPC, EIO, …). */
+export class StorageError extends Error {
+  override readonly name = "StorageError";
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

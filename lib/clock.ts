@@ -1,0 +1,39 @@
+import type { EpochMillis, Millis } from "./units.ts";
+
+/** A pending callback; cancelling one that has fired or was cancelled does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+/**
+ * The only source of time and deferral for code that runs in the simulator. The real one is
+ * `realScheduler`, made at the edge; the simulator has its own on virtual time.
+ */
+export interface Scheduler {
+  /** Monotonic milliseconds, possibly fractional. */
+  now(): Millis;
+  /** Wall clock; may jump. Never used to decide safety. */
+  wallNow(): EpochMillis;
+  /** Runs `callback` once, no sooner than `delay` from now. A throw is an invariant error of ours. */
+  after(delay: Millis, callback: () => void): Timer;
+  /** Runs `callback` at the end of this loop turn, when all input that was ready has been handled. */
+  soon(callback: () => void): void;
+}
+
+/** The process's own clock and event loop (edge). */
+export const realScheduler: Scheduler = {
+  now: () => performance.now(),
+  wallNow: () => Date.now(),
+  after(delay, callback) {
+    const handle = setTimeout(callback, Math.max(0, delay));
+    return { cancel: () => clearTimeout(handle) };
+  },
+  soon: (callback) => {
+    setImmediate(callback);
+  },
+};
+
+/** Resolves after `delay` on the given scheduler. */
+export function sleep(scheduler: Scheduler, delay: Millis): Promise<void> {
+  return new Promise((resolve) => scheduler.after(delay, resolve));
+}

@@ -1,0 +1,19 @@
+import type { BrokerId } from "../cluster/broker.ts";
+import type { BrokerConfig } from "./config.ts";
+import type { BrokerEnvironment } from "./environment.ts";
+import type { GroupCoordinator } from "./coordinator/group/group-coordinator.ts";
+import type { MetadataView } from "./metadata/view.ts";
+import type { Replicas } from "./replication/types.ts";
+import type { TopicAdmin } from "./topic-admin.ts";
+
+/** What the handlers of the Kafka protocol are given. */
+export interface BrokerServices {
+  readonly brokerId: BrokerId;
+  readonly namespace: string;
+  readonly config: BrokerConfig;
+  readonly environment: BrokerEnvironment;
+  readonly metadata: MetadataView;
+  readonly replicas: Replicas;
+  readonly topicAdmin: TopicAdmin;
+  readonly groups: GroupCoordinator;
+}

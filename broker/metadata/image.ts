@@ -1,0 +1,249 @@
+import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
+import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import {
+  NO_LEADER,
+  type PartitionPlacement,
+  type PartitionSlice,
+  type PartitionState,
+} from "../../cluster/partition-slice.ts";
+import type { Topic } from "../../cluster/topic.ts";
+import type { BrokerImage, MetadataView, PartitionImage, TopicImage } from "./view.ts";
+
+/** One partition's record with where it is kept. */
+export interface RecordedPartition {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  /** Name of its PartitionSlice and its index therein. */
+  readonly slice: string;
+  readonly index: number;
+  readonly placement: PartitionPlacement;
+  /** Missing until the controller has recorded one. */
+  readonly state: PartitionState | undefined;
+}
+
+export interface SliceImage {
+  readonly name: string;
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partitions: readonly RecordedPartition[];
+}
+
+/** Which records an absorbed object changed. */
+export type ImageListener = (changed: readonly RecordedPartition[], removed: readonly RecordedPartition[]) => void;
+
+/**
+ * The cluster as this broker knows it, folded from whatever copies of objects arrive, in whatever order: a partition's
+ * record is replaced only by one of a higher partition epoch (or the same with another placement), so that a stale
+ * watch event or list can never take the broker back in time. (core)
+ */
+export class MetadataImage implements MetadataView {
+  readonly clusterId: string;
+  controllerId: BrokerId = -1;
+  readonly brokers = new Map<BrokerId, BrokerImage>();
+  readonly topics = new Map<string, TopicImage>();
+  readonly topicsById = new Map<string, TopicImage>();
+  brokerConfig: ReadonlyMap<string, string> = new Map();
+  readonly slices = new Map<string, SliceImage>();
+  readonly #slicesByTopicId = new Map<string, Set<string>>();
+  readonly #topicObjects = new Map<string, Topic>();
+  readonly #listeners = new Set<() => void>();
+  readonly #partitionListeners = new Set<ImageListener>();
+
+  constructor(clusterId: string) {
+    this.clusterId = clusterId;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Like onChange, with the partition records that changed. */
+  onPartitions(listener: ImageListener): void {
+    this.#partitionListeners.add(listener);
+  }
+
+  record(topicId: string, partition: number): RecordedPartition | undefined {
+    for (const name of this.#slicesByTopicId.get(topicId) ?? []) {
+      const slice = this.slices.get(name);
+      const first = slice?.partitions[0]?.partition;
+      if (slice === undefined || first === undefined) continue;
+      const found = slice.partitions[partition - first];
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** A copy of a slice from a watch, a list, a read or the answer to a write. */
+  absorbSlice(object: PartitionSlice): void {
+    const known = this.slices.get(object.metadata.name);
+    // A topic that was deleted and made again has a slice of the same name and another topic id.
+    const before = known?.topicId === object.spec.topicId ? known : undefined;
+    if (known !== undefined && before === undefined) this.removeSlice(known.name, known.topicId);
+    const changed: RecordedPartition[] = [];
+    const partitions = object.spec.partitions.map((placement, index): RecordedPartition => {
+      const old = before?.partitions[index];
+      const state = newer(old?.state, object.status?.partitions?.[index]);
+      if (old !== undefined && state === old.state && samePlacement(old.placement, placement)) return old;
+      const record: RecordedPartition = {
+        topic: object.spec.topic,
+        topicId: object.spec.topicId,
+        partition: object.spec.firstPartition + index,
+        slice: object.metadata.name,
+        index,
+        placement,
+        state,
+      };
+      changed.push(record);
+      return record;
+    });
+    // Slices never shrink: a copy with fewer partitions than known is an old one.
+    const kept = before?.partitions.slice(partitions.length) ?? [];
+    if (changed.length === 0) return;
+    this.slices.set(object.metadata.name, {
+      name: object.metadata.name,
+      topic: object.spec.topic,
+      topicId: object.spec.topicId,
+      partitions: [...partitions, ...kept],
+    });
+    const names = this.#slicesByTopicId.get(object.spec.topicId) ?? new Set<string>();
+    names.add(object.metadata.name);
+    this.#slicesByTopicId.set(object.spec.topicId, names);
+    this.#rebuildTopic(object.spec.topicId);
+    this.#notify(changed, []);
+  }
+
+  /** The slice is gone (or its topic was made anew). */
+  removeSlice(name: string, topicId: string): void {
+    const slice = this.slices.get(name);
+    if (slice?.topicId !== topicId) return;
+    this.slices.delete(name);
+    const names = this.#slicesByTopicId.get(topicId);
+    names?.delete(name);
+    if (names?.size === 0) this.#slicesByTopicId.delete(topicId);
+    this.#rebuildTopic(topicId);
+    this.#notify([], slice.partitions);
+  }
+
+  absorbTopic(object: Topic): void {
+    const uid = object.metadata.uid ?? "";
+    this.#topicObjects.set(uid, object);
+    this.#rebuildTopic(uid);
+    const changed = [...(this.#slicesByTopicId.get(uid) ?? [])].flatMap(
+      (name) => this.slices.get(name)?.partitions ?? [],
+    );
+    this.#notify(changed, []);
+  }
+
+  removeTopic(uid: string): void {
+    if (!this.#topicObjects.delete(uid)) return;
+    this.#rebuildTopic(uid);
+    this.#notify([], []);
+  }
+
+  absorbBroker(object: BrokerObject): void {
+    const { id } = object.spec;
+    const epoch = object.status?.epoch ?? -1;
+    const known = this.brokers.get(id);
+    if (known !== undefined && epoch < known.epoch) return;
+    this.brokers.set(id, {
+      id,
+      epoch,
+      endpoints: object.status?.endpoints ?? [],
+      rack: object.status?.rack,
+      fenced: object.status?.state === undefined || object.status.state === "fenced",
+    });
+    this.#notify([], []);
+  }
+
+  removeBroker(id: BrokerId): void {
+    if (this.brokers.delete(id)) this.#notify([], []);
+  }
+
+  absorbCluster(object: BrokerCluster): void {
+    this.brokerConfig = new Map(Object.entries(object.spec.config ?? {}));
+    this.#notify([], []);
+  }
+
+  setController(id: BrokerId): void {
+    if (this.controllerId === id) return;
+    this.controllerId = id;
+    this.#notify([], []);
+  }
+
+  #rebuildTopic(topicId: string): void {
+    const old = this.topicsById.get(topicId);
+    const slices = [...(this.#slicesByTopicId.get(topicId) ?? [])]
+      .map((name) => this.slices.get(name))
+      .filter((slice) => slice !== undefined)
+      .sort((a, b) => (a.partitions[0]?.partition ?? 0) - (b.partitions[0]?.partition ?? 0));
+    const first = slices[0];
+    const object = this.#topicObjects.get(topicId);
+    if (first === undefined || object === undefined) {
+      this.topicsById.delete(topicId);
+      if (old !== undefined && this.topics.get(old.name)?.topicId === topicId) this.topics.delete(old.name);
+      return;
+    }
+    const partitions: PartitionImage[] = [];
+    for (const slice of slices) {
+      for (const record of slice.partitions) {
+        if (record.partition !== partitions.length) break;
+        partitions.push(imageOf(record));
+      }
+    }
+    const config = new Map(Object.entries(object.spec.config ?? {}));
+    if (object.spec.minInSyncReplicas !== undefined) {
+      config.set("min.insync.replicas", String(object.spec.minInSyncReplicas));
+    }
+    const image: TopicImage = {
+      name: first.topic,
+      topicId,
+      objectName: object.metadata.name,
+      internal: first.topic.startsWith("__"),
+      config,
+      partitions,
+    };
+    this.topicsById.set(topicId, image);
+    this.topics.set(image.name, image);
+  }
+
+  #notify(changed: readonly RecordedPartition[], removed: readonly RecordedPartition[]): void {
+    if (changed.length > 0 || removed.length > 0) {
+      for (const listener of this.#partitionListeners) listener(changed, removed);
+    }
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+function newer(
+  known: PartitionState | undefined,
+  arrived: PartitionState | undefined,
+): PartitionState | undefined {
+  if (arrived === undefined) return known;
+  if (known === undefined || arrived.partitionEpoch > known.partitionEpoch) return arrived;
+  return known;
+}
+
+function samePlacement(a: PartitionPlacement, b: PartitionPlacement): boolean {
+  return (
+    a === b ||
+    (a.replicas.join() === b.replicas.join() &&
+      (a.adding ?? []).join() === (b.adding ?? []).join() &&
+      (a.removing ?? []).join() === (b.removing ?? []).join())
+  );
+}
+
+function imageOf(record: RecordedPartition): PartitionImage {
+  return {
+    partition: record.partition,
+    leader: record.state?.leader ?? NO_LEADER,
+    leaderEpoch: record.state?.leaderEpoch ?? 0,
+    partitionEpoch: record.state?.partitionEpoch ?? -1,
+    replicas: record.placement.replicas,
+    isr: record.state?.isr ?? [],
+    elr: record.state?.elr ?? [],
+    adding: record.placement.adding ?? [],
+    removing: record.placement.removing ?? [],
+  };
+}

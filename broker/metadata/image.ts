@@ -26,6 +26,8 @@ export interface SliceImage {
   readonly name: string;
   readonly topic: string;
   readonly topicId: string;
+  /** metadata.generation of the newest copy: it grows with each change of the placement. */
+  readonly generation: number;
   readonly partitions: readonly RecordedPartition[];
 }
 
@@ -81,9 +83,12 @@ export class MetadataImage implements MetadataView {
     // A topic that was deleted and made again has a slice of the same name and another topic id.
     const before = known?.topicId === object.spec.topicId ? known : undefined;
     if (known !== undefined && before === undefined) this.removeSlice(known.name, known.topicId);
+    const generation = object.metadata.generation ?? 0;
+    const stale = before !== undefined && generation < before.generation;
     const changed: RecordedPartition[] = [];
-    const partitions = object.spec.partitions.map((placement, index): RecordedPartition => {
+    const partitions = object.spec.partitions.map((arrived, index): RecordedPartition => {
       const old = before?.partitions[index];
+      const placement = stale && old !== undefined ? old.placement : arrived;
       const state = newer(old?.state, object.status?.partitions?.[index]);
       if (old !== undefined && state === old.state && samePlacement(old.placement, placement)) return old;
       const record: RecordedPartition = {
@@ -100,9 +105,10 @@ export class MetadataImage implements MetadataView {
     });
     // Slices never shrink: a copy with fewer partitions than known is an old one.
     const kept = before?.partitions.slice(partitions.length) ?? [];
-    if (changed.length === 0) return;
+    if (changed.length === 0 && before !== undefined) return;
     this.slices.set(object.metadata.name, {
       name: object.metadata.name,
+      generation: Math.max(generation, before?.generation ?? 0),
       topic: object.spec.topic,
       topicId: object.spec.topicId,
       partitions: [...partitions, ...kept],

@@ -1,0 +1,344 @@
+import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
+import { assert } from "../../lib/assert.ts";
+import { type Scheduler, sleep } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Millis } from "../../lib/units.ts";
+import { ProtocolError } from "../errors.ts";
+import type { Network } from "../network/frame-channel.ts";
+import { RpcClient } from "../network/rpc-client.ts";
+import { ErrorCode } from "../protocol/error-codes.ts";
+import { fetchRequest, fetchResponse, type FetchResponse } from "../protocol/messages/fetch.ts";
+import { FetchSessionClient, type PartitionFetch } from "./fetch-session-client.ts";
+import { truncationOffset } from "./follower-replica.ts";
+import type { Partition } from "./partition.ts";
+
+/** Topic ids and replica state (KIP-516, KIP-903); nothing later matters between brokers. */
+const FETCH_VERSION = 17;
+const RECONNECT_MS = 50;
+const BACK_OFF_MS = 50;
+const CONNECT_TIMEOUT_MS = 1000;
+/** A parked fetch is given up for newcomers at most this often. */
+const RESTART_SPACING_MS = 5;
+
+type PartitionAnswer = FetchResponse["responses"][number]["partitions"][number];
+
+export interface FetcherContext {
+  readonly self: BrokerId;
+  readonly ownEpoch: () => number;
+  readonly network: Network;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly endpoint: (id: BrokerId) => BrokerEndpoint | undefined;
+  /** Resolves when all that was appended so far is on stable storage. */
+  readonly flush: () => Promise<void>;
+  readonly fetchWaitMaxMs: Millis;
+  readonly fetchMaxBytes: number;
+  readonly partitionMaxBytes: number;
+  readonly requestTimeoutMs: Millis;
+  readonly panic: (error: unknown) => never;
+  readonly uncleanAllowed: (partition: Partition) => boolean;
+}
+
+/** One followed partition, in one leader epoch. */
+interface Followed {
+  readonly partition: Partition;
+  readonly leaderEpoch: number;
+  /** Not asked for before this time. */
+  notBefore: Millis;
+  /** A truncation is under way. */
+  busy: boolean;
+}
+
+/**
+ * Fetches from one leader broker all partitions that this broker follows there: one waiting fetch at a time, and the
+ * next is sent only when what came is on stable storage, since a fetch at X acknowledges all before X (R2).
+ */
+export class ReplicaFetcher {
+  readonly source: BrokerId;
+  readonly #context: FetcherContext;
+  readonly #followed = new Map<string, Followed>();
+  readonly #session = new FetchSessionClient();
+  #client: RpcClient | undefined;
+  #running = false;
+  #stopped = false;
+  #inFlight = false;
+  #restartedAt = -Infinity;
+  #restartPlanned = false;
+
+  constructor(source: BrokerId, context: FetcherContext) {
+    this.source = source;
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#followed.size;
+  }
+
+  follow(partition: Partition, leaderEpoch: number): void {
+    const key = keyOf(partition.topicId, partition.partition);
+    if (this.#followed.get(key)?.leaderEpoch === leaderEpoch) return;
+    this.#followed.set(key, { partition, leaderEpoch, notBefore: 0, busy: false });
+    if (!this.#running) {
+      this.#running = true;
+      this.#context.scheduler.soon(() => {
+        this.#run().catch((error: unknown) => this.#context.panic(error));
+      });
+    } else if (this.#inFlight) this.#restart();
+  }
+
+  unfollow(topicId: string, partition: number): void {
+    this.#followed.delete(keyOf(topicId, partition));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#followed.clear();
+    this.#client?.close();
+  }
+
+  /**
+   * A fetch may be parked at the leader for its whole wait. Acknowledgements of a partition that has just got its
+   * leader would stand still as long, so the connection is given up and made anew with all partitions.
+   */
+  #restart(): void {
+    if (this.#restartPlanned) return;
+    this.#restartPlanned = true;
+    const { scheduler } = this.#context;
+    const wait = Math.max(0, this.#restartedAt + RESTART_SPACING_MS - scheduler.now());
+    scheduler.after(wait, () => {
+      this.#restartPlanned = false;
+      this.#restartedAt = scheduler.now();
+      if (this.#inFlight) this.#client?.close();
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { scheduler } = this.#context;
+    while (!this.#stopped && this.#followed.size > 0) {
+      const client = await this.#connected();
+      if (this.#isStopped()) break;
+      if (client === undefined) {
+        await sleep(scheduler, RECONNECT_MS);
+        continue;
+      }
+      const wanted = this.#wanted();
+      if (wanted.size === 0) {
+        await sleep(scheduler, BACK_OFF_MS / 2);
+        continue;
+      }
+      const appended = await this.#fetch(client, wanted);
+      if (appended) await this.#context.flush();
+    }
+    this.#running = false;
+    this.#client?.close();
+    this.#client = undefined;
+    this.#session.reset();
+  }
+
+  #isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  async #connected(): Promise<RpcClient | undefined> {
+    if (this.#client !== undefined && !this.#client.closed) return this.#client;
+    this.#session.reset();
+    const endpoint = this.#context.endpoint(this.source);
+    if (endpoint === undefined) return undefined;
+    try {
+      this.#client = await RpcClient.connect({
+        network: this.#context.network,
+        scheduler: this.#context.scheduler,
+        host: endpoint.host,
+        port: endpoint.port,
+        clientId: `replica-${String(this.#context.self)}`,
+        timeout: CONNECT_TIMEOUT_MS,
+      });
+      return this.#client;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #wanted(): Map<string, PartitionFetch> {
+    const now = this.#context.scheduler.now();
+    const wanted = new Map<string, PartitionFetch>();
+    for (const [key, followed] of this.#followed) {
+      if (followed.busy || followed.notBefore > now) continue;
+      const { log } = followed.partition;
+      // Not stable yet: something was appended by an answer that came in between; the next round has it.
+      if (log.stableOffset < log.logEndOffset) continue;
+      wanted.set(key, {
+        topicId: followed.partition.topicId,
+        partition: followed.partition.partition,
+        currentLeaderEpoch: followed.leaderEpoch,
+        fetchOffset: log.logEndOffset,
+        lastFetchedEpoch: log.logEndOffset > log.logStartOffset ? log.latestEpoch : -1,
+        logStartOffset: log.logStartOffset,
+      });
+    }
+    return wanted;
+  }
+
+  /** One request and its answer. @returns whether anything was appended. */
+  #fetch(client: RpcClient, wanted: ReadonlyMap<string, PartitionFetch>): Promise<boolean> {
+    const session = this.#session.next(wanted);
+    const { self, ownEpoch, fetchWaitMaxMs, fetchMaxBytes, requestTimeoutMs } = this.#context;
+    this.#inFlight = true;
+    return new Promise((resolve) => {
+      client.send(
+        fetchRequest,
+        fetchResponse,
+        FETCH_VERSION,
+        {
+          replicaState: { replicaId: self, replicaEpoch: ownEpoch() },
+          maxWaitMs: fetchWaitMaxMs,
+          minBytes: 1,
+          maxBytes: fetchMaxBytes,
+          isolationLevel: 0,
+          sessionId: session.sessionId,
+          sessionEpoch: session.sessionEpoch,
+          topics: groupByTopic(session.fetch, (one) => ({
+            partition: one.partition,
+            currentLeaderEpoch: one.currentLeaderEpoch,
+            fetchOffset: one.fetchOffset,
+            lastFetchedEpoch: one.lastFetchedEpoch,
+            logStartOffset: one.logStartOffset,
+            partitionMaxBytes: this.#context.partitionMaxBytes,
+          })),
+          forgottenTopicsData: groupByTopic(session.forget, (one) => one.partition),
+          rackId: "",
+        },
+        requestTimeoutMs,
+        (answer) => {
+          this.#inFlight = false;
+          resolve(this.#answered(answer, wanted));
+        },
+        () => {
+          this.#inFlight = false;
+          this.#session.reset();
+          resolve(false);
+        },
+      );
+    });
+  }
+
+  #answered(answer: FetchResponse, wanted: ReadonlyMap<string, PartitionFetch>): boolean {
+    if (answer.errorCode !== ErrorCode.NONE) {
+      this.#session.reset();
+      return false;
+    }
+    this.#session.answered(answer.sessionId);
+    let appended = false;
+    for (const topic of answer.responses) {
+      for (const one of topic.partitions) {
+        const key = keyOf(topic.topicId, one.partitionIndex);
+        const followed = this.#followed.get(key);
+        const asked = wanted.get(key);
+        if (followed === undefined || asked === undefined || followed.partition.closed) continue;
+        if (asked.currentLeaderEpoch !== followed.leaderEpoch) continue;
+        if (followed.partition.log.logEndOffset !== asked.fetchOffset) continue;
+        try {
+          if (this.#partitionAnswered(followed, asked, one)) appended = true;
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error;
+          this.#context.logger.warn("fetched records refused", {
+            topic: followed.partition.topic,
+            partition: followed.partition.partition,
+            source: this.source,
+            error: error.message,
+          });
+          followed.notBefore = this.#context.scheduler.now() + 20 * BACK_OFF_MS;
+        }
+      }
+    }
+    return appended;
+  }
+
+  #partitionAnswered(followed: Followed, asked: PartitionFetch, answer: PartitionAnswer): boolean {
+    const { partition } = followed;
+    switch (answer.errorCode) {
+      case ErrorCode.NONE:
+        break;
+      case ErrorCode.OFFSET_OUT_OF_RANGE:
+        if (answer.logStartOffset > asked.fetchOffset) this.#startAt(followed, answer.logStartOffset);
+        else followed.notBefore = this.#context.scheduler.now() + BACK_OFF_MS;
+        return false;
+      default:
+        // The leadership that this fetch was made for is not (yet, or no longer) known there.
+        followed.notBefore = this.#context.scheduler.now() + BACK_OFF_MS;
+        return false;
+    }
+    if (answer.divergingEpoch.endOffset >= 0) {
+      this.#truncate(followed, {
+        leaderEpoch: answer.divergingEpoch.epoch,
+        endOffset: answer.divergingEpoch.endOffset,
+      });
+      return false;
+    }
+    const records = answer.records;
+    const hasRecords = records !== null && records.length > 0;
+    if (hasRecords) partition.log.appendAsFollower(records);
+    partition.followHighWatermark(answer.highWatermark);
+    if (answer.logStartOffset > partition.log.logStartOffset) {
+      partition.log.raiseLogStart(Math.min(answer.logStartOffset, partition.log.logEndOffset));
+    }
+    return hasRecords;
+  }
+
+  #truncate(followed: Followed, leaderSays: { leaderEpoch: number; endOffset: number }): void {
+    const { log, topic, partition } = followed.partition;
+    const offset = truncationOffset(
+      leaderSays,
+      (epoch) => log.endOfEpoch(epoch),
+      log.logStartOffset,
+      log.logEndOffset,
+    );
+    assert(
+      offset >= Math.min(log.highWatermark, log.logEndOffset) ||
+        this.#context.uncleanAllowed(followed.partition),
+      "R5: what was committed is never truncated",
+    );
+    this.#context.logger.info("log truncated to its leader's history", {
+      topic,
+      partition,
+      from: log.logEndOffset,
+      to: offset,
+      leader: this.source,
+      leaderEpoch: followed.leaderEpoch,
+    });
+    this.#busy(followed, log.truncateTo(offset));
+  }
+
+  #startAt(followed: Followed, offset: number): void {
+    const { log, topic, partition } = followed.partition;
+    this.#context.logger.info("log begun anew at its leader's log start", { topic, partition, offset });
+    this.#busy(followed, log.truncateFullyAndStartAt(offset));
+  }
+
+  #busy(followed: Followed, work: Promise<void>): void {
+    followed.busy = true;
+    work.then(
+      () => {
+        followed.busy = false;
+      },
+      (error: unknown) => this.#context.panic(error),
+    );
+  }
+}
+
+function keyOf(topicId: string, partition: number): string {
+  return `${topicId}/${String(partition)}`;
+}
+
+function groupByTopic<T extends { readonly topicId: string }, P>(
+  items: readonly T[],
+  partition: (item: T) => P,
+): { topicId: string; partitions: P[] }[] {
+  const topics = new Map<string, P[]>();
+  for (const item of items) {
+    const partitions = topics.get(item.topicId) ?? [];
+    partitions.push(partition(item));
+    topics.set(item.topicId, partitions);
+  }
+  return [...topics].map(([topicId, partitions]) => ({ topicId, partitions }));
+}

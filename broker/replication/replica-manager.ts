@@ -1,0 +1,375 @@
+import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
+import { changeIsr } from "../../cluster/partition-change.ts";
+import { brokers as brokerResource, partitionSlices } from "../../cluster/resources.ts";
+import { NotFoundError } from "../../kube/errors.ts";
+import type { BrokerConfig } from "../config.ts";
+import type { BrokerEnvironment } from "../environment.ts";
+import type { LogManager } from "../log/types.ts";
+import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
+import { effectiveTopicConfig, type EffectiveTopicConfig } from "../topic-config.ts";
+import type { Contact } from "./contact.ts";
+import type { IsrProposal, LeaderReplica } from "./leader-replica.ts";
+import type { LeadershipStore } from "./leadership-store.ts";
+import { Partition } from "./partition.ts";
+import { ReplicaFetcher } from "./replica-fetcher.ts";
+import type { LeadershipListener, Replicas } from "./types.ts";
+
+const TICK_MS = 100;
+/** How long a log is kept after its topic was found deleted by a quorum read has failed, before the next try. */
+const DELETE_RETRY_MS = 1000;
+
+interface Proposed {
+  readonly partition: Partition;
+  readonly leader: LeaderReplica;
+  readonly proposal: IsrProposal;
+}
+
+/** All replicas on this broker: opens and closes them as the records say, and drives fetchers and ISR changes. */
+export class ReplicaManager implements Replicas {
+  readonly #self: BrokerId;
+  readonly #environment: BrokerEnvironment;
+  readonly #namespace: string;
+  readonly #clusterName: string;
+  readonly #config: BrokerConfig;
+  readonly #image: MetadataImage;
+  readonly #logs: LogManager;
+  readonly #store: LeadershipStore;
+  readonly #contact: Contact;
+  readonly #ownEpoch: () => number;
+  readonly #partitions = new Map<string, Partition>();
+  readonly #opening = new Set<string>();
+  readonly #fetchers = new Map<BrokerId, ReplicaFetcher>();
+  readonly #listeners: LeadershipListener[] = [];
+  readonly #progress = new Map<string, Set<() => void>>();
+  /** Leader epoch by partition as recorded when this process registered (C3). */
+  #burned: ReadonlyMap<string, number> = new Map();
+  #proposed: Proposed[] = [];
+  #proposing = false;
+  #stopped = false;
+
+  constructor(options: {
+    readonly self: BrokerId;
+    readonly clusterName: string;
+    readonly namespace: string;
+    readonly environment: BrokerEnvironment;
+    readonly config: BrokerConfig;
+    readonly image: MetadataImage;
+    readonly logs: LogManager;
+    readonly store: LeadershipStore;
+    readonly contact: Contact;
+    readonly ownEpoch: () => number;
+  }) {
+    this.#self = options.self;
+    this.#clusterName = options.clusterName;
+    this.#environment = options.environment;
+    this.#namespace = options.namespace;
+    this.#config = options.config;
+    this.#image = options.image;
+    this.#logs = options.logs;
+    this.#store = options.store;
+    this.#contact = options.contact;
+    this.#ownEpoch = options.ownEpoch;
+  }
+
+  addListener(listener: LeadershipListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** @param burned leader epoch by `topicId/partition` that a quorum read gave after registration. */
+  start(burned: ReadonlyMap<string, number>): void {
+    this.#burned = burned;
+    this.#image.onPartitions((changed, removed) => {
+      for (const record of changed) this.#reconcile(record);
+      for (const record of removed) this.#leave(record);
+    });
+    for (const slice of this.#image.slices.values()) {
+      for (const record of slice.partitions) this.#reconcile(record);
+    }
+    for (const log of this.#logs.logs) {
+      const { topicId, topic, partition } = log.identity;
+      const record = this.#image.record(topicId, partition);
+      // The list that filled the image was a quorum read; still the deletion asks again (C9).
+      if (record?.placement.replicas.includes(this.#self) !== true) {
+        this.#deleteWhenGone(topic, topicId, partition);
+      }
+    }
+    this.#tick();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const fetcher of this.#fetchers.values()) fetcher.stop();
+    for (const partition of this.#partitions.values()) partition.close();
+    this.#partitions.clear();
+  }
+
+  get(topic: string, partition: number): Partition | undefined {
+    const image = this.#image.topics.get(topic);
+    return image === undefined ? undefined : this.byTopicId(image.topicId, partition);
+  }
+
+  byTopicId(topicId: string, partition: number): Partition | undefined {
+    return this.#partitions.get(keyOf(topicId, partition));
+  }
+
+  all(): Iterable<Partition> {
+    return this.#partitions.values();
+  }
+
+  onProgress(topicId: string, partition: number, listener: () => void): () => void {
+    const key = keyOf(topicId, partition);
+    const listeners = this.#progress.get(key) ?? new Set();
+    listeners.add(listener);
+    this.#progress.set(key, listeners);
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.#progress.get(key) === listeners) this.#progress.delete(key);
+    };
+  }
+
+  /** Something of a follower that is not in the ISR was heard: see at once whether it may come in. */
+  considerIsr(partition: Partition): void {
+    const leader = partition.leaderReplica;
+    if (leader === undefined || leader.hasPending) return;
+    const { scheduler } = this.#environment;
+    const proposal = leader.propose(
+      scheduler.now(),
+      this.#config.replicaLagTimeMaxMs,
+      (id, epoch) => {
+        const broker = this.#image.brokers.get(id);
+        return broker !== undefined && !broker.fenced && broker.epoch === epoch;
+      },
+    );
+    if (proposal === undefined) return;
+    this.#proposed.push({ partition, leader, proposal });
+    if (this.#proposing) return;
+    this.#proposing = true;
+    scheduler.soon(() => {
+      this.#carryOut().catch((error: unknown) => this.#environment.panic(error));
+    });
+  }
+
+  effectiveConfig(record: RecordedPartition): EffectiveTopicConfig {
+    const topic = this.#image.topicsById.get(record.topicId);
+    return effectiveTopicConfig(topic?.config ?? new Map(), this.#config, record.placement.replicas.length);
+  }
+
+  #reconcile(record: RecordedPartition): void {
+    if (this.#stopped) return;
+    const key = keyOf(record.topicId, record.partition);
+    if (!record.placement.replicas.includes(this.#self)) {
+      this.#leave(record);
+      return;
+    }
+    const partition = this.#partitions.get(key);
+    if (partition !== undefined) {
+      this.#apply(partition, record);
+      return;
+    }
+    if (this.#opening.has(key)) return;
+    this.#opening.add(key);
+    this.#open(record, key).catch((error: unknown) => this.#environment.panic(error));
+  }
+
+  async #open(record: RecordedPartition, key: string): Promise<void> {
+    const { topic, topicId, partition } = record;
+    const log = await this.#logs.open(
+      { topic, topicId, partition },
+      this.effectiveConfig(record).log,
+    );
+    this.#opening.delete(key);
+    const current = this.#image.record(topicId, partition);
+    if (this.#stopped) return;
+    if (current?.placement.replicas.includes(this.#self) !== true) {
+      this.#deleteWhenGone(topic, topicId, partition);
+      return;
+    }
+    const opened = new Partition(current, log, this.#burned.get(key) ?? -1, {
+      self: this.#self,
+      scheduler: this.#environment.scheduler,
+      contact: this.#contact,
+      brokerEpoch: (id) => this.#image.brokers.get(id)?.epoch ?? -1,
+      onProgress: (progressed) => {
+        this.#progressed(progressed);
+      },
+    });
+    this.#partitions.set(key, opened);
+    this.#apply(opened, current);
+  }
+
+  #apply(partition: Partition, record: RecordedPartition): void {
+    const before = partition.following;
+    const formerEpoch = partition.leaderEpoch;
+    const effective = this.effectiveConfig(record);
+    partition.log.config = effective.log;
+    const change = partition.apply(record, effective.minInSyncReplicas);
+    const after = partition.following;
+    if (before !== undefined && before.leader !== after?.leader) {
+      this.#fetchers.get(before.leader)?.unfollow(partition.topicId, partition.partition);
+    }
+    if (after !== undefined) this.#fetcher(after.leader).follow(partition, after.leaderEpoch);
+    if (change === "lost-leadership" || (change === "became-leader" && formerEpoch !== partition.leaderEpoch)) {
+      for (const listener of this.#listeners) {
+        listener.onLostLeadership(partition.topic, partition.partition, formerEpoch);
+      }
+    }
+    if (change === "became-leader") {
+      for (const listener of this.#listeners) listener.onBecameLeader(partition);
+    }
+    this.considerIsr(partition);
+  }
+
+  #fetcher(source: BrokerId): ReplicaFetcher {
+    const existing = this.#fetchers.get(source);
+    if (existing !== undefined) return existing;
+    const { network, scheduler, logger, panic } = this.#environment;
+    const fetcher = new ReplicaFetcher(source, {
+      self: this.#self,
+      ownEpoch: this.#ownEpoch,
+      network,
+      scheduler,
+      logger,
+      panic,
+      endpoint: (id) => this.#image.brokers.get(id)?.endpoints.find((one) => one.name === "internal"),
+      flush: () => this.#logs.flush(),
+      fetchWaitMaxMs: this.#config.replicaFetchWaitMaxMs,
+      fetchMaxBytes: this.#config.replicaFetchResponseMaxBytes,
+      partitionMaxBytes: this.#config.replicaFetchMaxBytes,
+      requestTimeoutMs: this.#config.replicaFetchWaitMaxMs + this.#config.brokerSessionTimeoutMs,
+      uncleanAllowed: (partition) => this.effectiveConfig(partition.record).uncleanLeaderElection,
+    });
+    this.#fetchers.set(source, fetcher);
+    return fetcher;
+  }
+
+  /** This broker is no replica of the partition any more, or the topic is gone. */
+  #leave(record: RecordedPartition): void {
+    const key = keyOf(record.topicId, record.partition);
+    const partition = this.#partitions.get(key);
+    if (partition === undefined) return;
+    this.#partitions.delete(key);
+    const { following, isLeader, leaderEpoch } = partition;
+    if (following !== undefined) this.#fetchers.get(following.leader)?.unfollow(record.topicId, record.partition);
+    partition.close();
+    if (isLeader) {
+      for (const listener of this.#listeners) {
+        listener.onLostLeadership(record.topic, record.partition, leaderEpoch);
+      }
+    }
+    this.#deleteWhenGone(record.topic, record.topicId, record.partition);
+  }
+
+  /** Deletes a log once a quorum read has shown that nobody counts on it (C9). */
+  #deleteWhenGone(topic: string, topicId: string, partition: number): void {
+    const attempt = async (): Promise<void> => {
+      if (this.#stopped || this.#partitions.has(keyOf(topicId, partition))) return;
+      const hosted = await this.#recordedHere(topicId, partition);
+      if (hosted === "unknown") {
+        this.#environment.scheduler.after(DELETE_RETRY_MS, run);
+      } else if (hosted === "no") {
+        this.#environment.logger.info("log deleted", { topic, topicId, partition });
+        await this.#logs.delete(topicId, partition);
+      }
+    };
+    const run = (): void => {
+      attempt().catch((error: unknown) => this.#environment.panic(error));
+    };
+    run();
+  }
+
+  async #recordedHere(topicId: string, partition: number): Promise<"yes" | "no" | "unknown"> {
+    try {
+      const listed = await this.#environment.kube.list(partitionSlices, this.#namespace, {
+        labelSelector: `forebay.dev/cluster=${this.#clusterName}`,
+      });
+      const mine = listed.items.some((slice) => {
+        const placement = slice.spec.partitions[partition - slice.spec.firstPartition];
+        return slice.spec.topicId === topicId && placement?.replicas.includes(this.#self) === true;
+      });
+      return mine ? "yes" : "no";
+    } catch {
+      return "unknown";
+    }
+  }
+
+  #progressed(partition: Partition): void {
+    const listeners = this.#progress.get(keyOf(partition.topicId, partition.partition));
+    if (listeners === undefined) return;
+    for (const listener of [...listeners]) listener();
+  }
+
+  /** Carries out what was proposed in this turn: one quorum read per joining broker, then the compare-and-swaps. */
+  async #carryOut(): Promise<void> {
+    const batch = this.#proposed;
+    this.#proposed = [];
+    this.#proposing = false;
+    const joining = new Set(batch.flatMap(({ proposal }) => proposal.add));
+    const registered = new Map<BrokerId, BrokerObject | undefined>();
+    // C7: these reads come after the partition epochs that the additions are bound to.
+    await Promise.all(
+      [...joining].map(async (id) => {
+        registered.set(id, await this.#readBroker(id));
+      }),
+    );
+    for (const { partition, leader, proposal } of batch) {
+      const add = proposal.add.filter((id) => {
+        const status = registered.get(id)?.status;
+        return status?.state === "running" && status.epoch === proposal.brokerEpochs.get(id);
+      });
+      this.#store
+        .update(partition.record, (state) =>
+          changeIsr(
+            state,
+            this.#self,
+            leader.leaderEpoch,
+            state.partitionEpoch === proposal.expectedPartitionEpoch ? add : [],
+            proposal.drop.filter((id) => state.isr.includes(id)),
+            leader.minInSyncReplicas,
+          ),
+        )
+        .then((outcome) => {
+          if (outcome.kind === "recorded") {
+            this.#environment.logger.info("in-sync replicas changed", {
+              topic: partition.topic,
+              partition: partition.partition,
+              isr: outcome.state.isr,
+              joined: add,
+              left: proposal.drop,
+            });
+          }
+          partition.proposalSettled(leader);
+        })
+        .catch((error: unknown) => this.#environment.panic(error));
+    }
+  }
+
+  async #readBroker(id: BrokerId): Promise<BrokerObject | undefined> {
+    try {
+      const name = `${this.#clusterName}-${String(id)}`;
+      const object = await this.#environment.kube.get(brokerResource, this.#namespace, name);
+      this.#image.absorbBroker(object);
+      return object;
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) {
+        this.#environment.logger.debug("broker could not be read", { id, error: String(error) });
+      }
+      return undefined;
+    }
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    const now = this.#environment.scheduler.now();
+    for (const partition of this.#partitions.values()) {
+      partition.expire(now);
+      if (partition.isLeader) this.considerIsr(partition);
+    }
+    this.#environment.scheduler.after(TICK_MS, () => {
+      this.#tick();
+    });
+  }
+}
+
+function keyOf(topicId: string, partition: number): string {
+  return `${topicId}/${String(partition)}`;
+}

@@ -158,7 +158,8 @@ export class MetadataImage implements MetadataView {
       epoch,
       endpoints: object.status?.endpoints ?? [],
       rack: object.status?.rack,
-      fenced: object.status?.state === undefined || object.status.state === "fenced",
+      state: object.status?.state ?? "fenced",
+      fenced: (object.status?.state ?? "fenced") === "fenced",
     });
     this.#notify([], []);
   }

@@ -6,7 +6,9 @@ export interface BrokerImage {
   readonly epoch: number;
   readonly endpoints: readonly BrokerEndpoint[];
   readonly rack: string | undefined;
-  /** Not running: left out of Metadata answers and never elected. */
+  /** As the controller last recorded it. */
+  readonly state: "running" | "fenced" | "draining";
+  /** Not serving: left out of Metadata answers and never elected. */
   readonly fenced: boolean;
 }
 

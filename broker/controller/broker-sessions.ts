@@ -1,0 +1,120 @@
+import type { BrokerId } from "../../cluster/broker.ts";
+import type { Millis } from "../../lib/units.ts";
+
+/** How the controller sees one broker. */
+export interface BrokerSession {
+  readonly id: BrokerId;
+  epoch: number;
+  /** `alive`: heard within the timeout; `dead`: provably gone, or silent for the timeout. */
+  state: "alive" | "dead";
+  /** It asked to stop: it keeps what cannot move, and is given nothing new. */
+  draining: boolean;
+  lastHeard: Millis;
+  /** When it last became alive: preferred leaders return some time after. */
+  aliveSince: Millis;
+}
+
+/**
+ * Who lives, as the controller has heard it (DESIGN.md §3, failure detection). Only a hint for elections: safety comes
+ * from the recorded state. (core)
+ */
+export class BrokerSessions {
+  readonly #timeoutMs: Millis;
+  readonly #sessions = new Map<BrokerId, BrokerSession>();
+
+  constructor(timeoutMs: Millis) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get(id: BrokerId): BrokerSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  all(): Iterable<BrokerSession> {
+    return this.#sessions.values();
+  }
+
+  alive(id: BrokerId): boolean {
+    return this.#sessions.get(id)?.state === "alive";
+  }
+
+  /** Alive and not about to stop. */
+  eligible(id: BrokerId): boolean {
+    const session = this.#sessions.get(id);
+    return session?.state === "alive" && !session.draining;
+  }
+
+  /** A new controller grants every broker that was running one timeout to make itself heard. */
+  grant(id: BrokerId, epoch: number, running: boolean, now: Millis): void {
+    this.#sessions.set(id, {
+      id,
+      epoch,
+      state: running ? "alive" : "dead",
+      draining: false,
+      lastHeard: now,
+      aliveSince: now,
+    });
+  }
+
+  /**
+   * A heartbeat came.
+   * @returns "stale" when the epoch is older than one seen: a former process; "changed" when elections may have to
+   * follow (the broker came, came anew, or wants to stop); else "same".
+   */
+  heard(id: BrokerId, epoch: number, wantsToStop: boolean, now: Millis): "stale" | "changed" | "same" {
+    const session = this.#sessions.get(id);
+    if (session !== undefined && epoch < session.epoch) return "stale";
+    if (session?.epoch !== epoch || session.state === "dead") {
+      this.#sessions.set(id, {
+        id,
+        epoch,
+        state: "alive",
+        draining: wantsToStop,
+        lastHeard: now,
+        aliveSince: now,
+      });
+      return "changed";
+    }
+    session.lastHeard = now;
+    if (session.draining === wantsToStop) return "same";
+    session.draining = wantsToStop;
+    return "changed";
+  }
+
+  /** The broker's process is provably gone. @returns whether that is news. */
+  lost(id: BrokerId, epoch: number): boolean {
+    const session = this.#sessions.get(id);
+    if (session?.state !== "alive" || session.epoch !== epoch) return false;
+    session.state = "dead";
+    return true;
+  }
+
+  /** @returns the brokers that have now been silent for the timeout. */
+  expire(now: Millis, self: BrokerId): readonly BrokerId[] {
+    const expired: BrokerId[] = [];
+    for (const session of this.#sessions.values()) {
+      if (session.id === self || session.state === "dead") continue;
+      if (now - session.lastHeard > this.#timeoutMs) {
+        session.state = "dead";
+        expired.push(session.id);
+      }
+    }
+    return expired;
+  }
+
+  forget(id: BrokerId): void {
+    this.#sessions.delete(id);
+  }
+
+  /** This many of `ids` have been heard within the timeout, `self` included. */
+  heardCount(ids: Iterable<BrokerId>, self: BrokerId, now: Millis): number {
+    let count = 0;
+    for (const id of ids) {
+      const session = this.#sessions.get(id);
+      if (id === self || (session?.state === "alive" && now - session.lastHeard <= this.#timeoutMs)) {
+        count++;
+      }
+    }
+    return count;
+  }
+}

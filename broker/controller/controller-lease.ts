@@ -1,0 +1,219 @@
+import type { BrokerId } from "../../cluster/broker.ts";
+import { CLUSTER_LABEL, leases } from "../../cluster/resources.ts";
+import type { KubeApi } from "../../kube/api.ts";
+import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
+import type { Lease } from "../../kube/objects.ts";
+import type { Scheduler } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Millis } from "../../lib/units.ts";
+
+/** The process that holds the Lease: broker id and broker epoch, as `<id>:<epoch>`. */
+export interface Holder {
+  readonly id: BrokerId;
+  readonly epoch: number;
+}
+
+export function holderIdentity(holder: Holder): string {
+  return `${String(holder.id)}:${String(holder.epoch)}`;
+}
+
+export function parseHolder(identity: string | undefined): Holder | undefined {
+  const match = /^(\d+):(\d+)$/.exec(identity ?? "");
+  return match === null ? undefined : { id: Number(match[1]), epoch: Number(match[2]) };
+}
+
+/** The Lease as last read, and when (monotonic) its version was first seen. */
+interface Observed {
+  readonly lease: Lease;
+  readonly since: Millis;
+}
+
+const RENEW_MS = 1000;
+const DURATION_SECONDS = 3;
+
+/**
+ * The controller's Lease (DESIGN.md §3): renewed each second, taken when its holder is provably dead or when it has not
+ * changed for its duration by this observer's own clock. It decides who does the work of the controller and nothing
+ * else (docs/invariants.md C8).
+ */
+export class ControllerLease {
+  readonly #options: {
+    readonly kube: KubeApi;
+    readonly namespace: string;
+    readonly name: string;
+    readonly clusterName: string;
+    readonly self: Holder;
+    readonly scheduler: Scheduler;
+    readonly logger: Logger;
+    /** The holder changed, as far as is known here. */
+    readonly onHolder: (holder: Holder | undefined) => void;
+    /** Whether the broker has a newer process than the holder: then the holder is gone. */
+    readonly superseded: (holder: Holder) => boolean;
+  };
+  #observed: Observed | undefined;
+  #heldUntil: Millis = -Infinity;
+  #provablyDead: string | undefined;
+  #busy = false;
+  #again = false;
+  #stopped = false;
+
+  constructor(options: ControllerLease["#options"]) {
+    this.#options = options;
+  }
+
+  /** This broker holds the Lease, by its own monotonic clock. */
+  get held(): boolean {
+    return this.#options.scheduler.now() < this.#heldUntil;
+  }
+
+  start(): void {
+    this.#tick();
+  }
+
+  /** A copy of the Lease from a watch. */
+  observe(lease: Lease): void {
+    const version = lease.metadata.resourceVersion;
+    if (this.#observed?.lease.metadata.resourceVersion !== version) {
+      this.#observed = { lease, since: this.#options.scheduler.now() };
+      this.#report();
+    }
+    if (!this.held && this.#mayTake()) this.poke();
+  }
+
+  /** The holder's process is gone: its connection broke and another was refused. */
+  holderIsDead(holder: Holder): void {
+    this.#provablyDead = holderIdentity(holder);
+    this.poke();
+  }
+
+  /** Looks at the Lease now and takes it if it may be taken. */
+  poke(): void {
+    if (this.#stopped) return;
+    if (this.#busy) {
+      this.#again = true;
+      return;
+    }
+    this.#busy = true;
+    this.#step()
+      .catch((error: unknown) => {
+        this.#options.logger.debug("controller lease not reached", { error: String(error) });
+      })
+      .finally(() => {
+        this.#busy = false;
+        if (!this.#again) return;
+        this.#again = false;
+        this.poke();
+      })
+      .catch(() => undefined);
+  }
+
+  /** Gives the Lease back, so that another broker can take it at once. */
+  async release(): Promise<void> {
+    this.#stopped = true;
+    const observed = this.#observed;
+    if (!this.held || observed === undefined) return;
+    this.#heldUntil = -Infinity;
+    const { kube, namespace } = this.#options;
+    await kube.replace(leases, namespace, {
+      ...observed.lease,
+      spec: { ...observed.lease.spec, holderIdentity: "" },
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#heldUntil = -Infinity;
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    if (this.held || this.#mayTake()) this.poke();
+    this.#options.scheduler.after(this.held ? RENEW_MS : RENEW_MS / 2, () => {
+      this.#tick();
+    });
+  }
+
+  /** By what was observed last: a reason to read again and then, perhaps, to take it. */
+  #mayTake(): boolean {
+    const observed = this.#observed;
+    if (observed === undefined) return true;
+    const identity = observed.lease.spec?.holderIdentity ?? "";
+    const holder = parseHolder(identity);
+    if (holder === undefined || identity === this.#provablyDead) return true;
+    if (identity === holderIdentity(this.#options.self) || this.#options.superseded(holder)) return true;
+    const duration = (observed.lease.spec?.leaseDurationSeconds ?? DURATION_SECONDS) * 1000;
+    return this.#options.scheduler.now() - observed.since >= duration;
+  }
+
+  async #step(): Promise<void> {
+    const { kube, namespace, name, self, scheduler } = this.#options;
+    const wasHeld = this.held;
+    const startedAt = scheduler.now();
+    if (!wasHeld || this.#observed === undefined) {
+      const read = await this.#read(name);
+      if (read === undefined) return;
+      this.observe(read);
+      if (!this.#mayTake()) return;
+    }
+    const current = this.#observed;
+    if (current === undefined || this.#stopped) return;
+    const now = microTime(scheduler.wallNow());
+    const mine = current.lease.spec?.holderIdentity === holderIdentity(self);
+    try {
+      const written = await kube.replace(leases, namespace, {
+        ...current.lease,
+        spec: {
+          ...current.lease.spec,
+          holderIdentity: holderIdentity(self),
+          leaseDurationSeconds: DURATION_SECONDS,
+          renewTime: now,
+          ...(mine
+            ? {}
+            : {
+                acquireTime: now,
+                leaseTransitions: (current.lease.spec?.leaseTransitions ?? 0) + 1,
+              }),
+        },
+      });
+      // Counted from before the write left: another may count its own duration from when it saw it.
+      this.#heldUntil = startedAt + DURATION_SECONDS * 1000;
+      this.#observed = { lease: written, since: scheduler.now() };
+      this.#report();
+    } catch (error) {
+      if (!(error instanceof ConflictError) && !(error instanceof NotFoundError)) throw error;
+      this.#heldUntil = -Infinity;
+      this.#observed = undefined;
+      this.#report();
+      this.#again = true;
+    }
+  }
+
+  async #read(name: string): Promise<Lease | undefined> {
+    const { kube, namespace, clusterName } = this.#options;
+    try {
+      return await kube.get(leases, namespace, name);
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+    try {
+      return await kube.create(leases, namespace, {
+        apiVersion: "coordination.k8s.io/v1",
+        kind: "Lease",
+        metadata: { name, namespace, labels: { [CLUSTER_LABEL]: clusterName } },
+        spec: { holderIdentity: "", leaseDurationSeconds: DURATION_SECONDS },
+      });
+    } catch (error) {
+      if (error instanceof AlreadyExistsError) return undefined;
+      throw error;
+    }
+  }
+
+  #report(): void {
+    this.#options.onHolder(parseHolder(this.#observed?.lease.spec?.holderIdentity));
+  }
+}
+
+/** metav1.MicroTime: RFC 3339 with six fractional digits; with three the API server refuses it. */
+function microTime(epochMillis: number): string {
+  return new Date(epochMillis).toISOString().replace("Z", "000Z");
+}

@@ -1,0 +1,365 @@
+import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
+import { type ElectionRules, initialState } from "../../cluster/partition-change.ts";
+import { NO_LEADER } from "../../cluster/partition-slice.ts";
+import { brokers, partitionSlices } from "../../cluster/resources.ts";
+import type { KubeApi } from "../../kube/api.ts";
+import type { Scheduler } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Millis } from "../../lib/units.ts";
+import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
+import type { Network } from "../network/frame-channel.ts";
+import type { LeadershipStore } from "../replication/leadership-store.ts";
+import { BrokerSessions } from "./broker-sessions.ts";
+import { electionStep, preferenceStep } from "./elections.ts";
+
+export interface ControllerOptions {
+  readonly self: BrokerId;
+  readonly ownEpoch: number;
+  readonly clusterName: string;
+  readonly namespace: string;
+  readonly kube: KubeApi;
+  readonly image: MetadataImage;
+  readonly store: LeadershipStore;
+  readonly network: Network;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly sessionTimeoutMs: Millis;
+  /** A returned broker leads its preferred partitions again after this long. */
+  readonly leaderSettleMs: Millis;
+  readonly endpoint: (id: BrokerId) => BrokerEndpoint | undefined;
+  /** min.insync.replicas and unclean.leader.election.enable of a partition's topic. */
+  readonly topicRules: (record: RecordedPartition) => {
+    readonly minInSyncReplicas: number;
+    readonly unclean: boolean;
+  };
+  /** A majority of the brokers has been heard within the timeout. */
+  readonly onContact: () => void;
+  readonly panic: (error: unknown) => never;
+}
+
+export interface HeartbeatAnswer {
+  readonly errorCode: "none" | "not-controller" | "stale-epoch";
+  readonly isFenced: boolean;
+  readonly shouldShutDown: boolean;
+}
+
+const TICK_MS = 100;
+const PREFER_EVERY_MS = 1000;
+const PROBE_TIMEOUT_MS = 500;
+
+/**
+ * The work of the broker that holds the Lease: sessions, elections, the records of new partitions, broker states. It
+ * decides level-based, from the image and the sessions; each decision is a compare-and-swap (docs/invariants.md C8).
+ */
+export class Controller {
+  readonly #options: ControllerOptions;
+  #sessions: BrokerSessions;
+  #active = false;
+  #stopped = false;
+  /** The sweep of all partitions planned for the end of this turn. */
+  #sweepPlanned = false;
+  readonly #changedRecords = new Map<string, RecordedPartition>();
+  /** Partitions whose change is on its way. */
+  readonly #inFlight = new Set<string>();
+  readonly #initializing = new Set<string>();
+  readonly #statePatches = new Set<BrokerId>();
+  #preferredAt: Millis = 0;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    this.#sessions = new BrokerSessions(options.sessionTimeoutMs);
+    options.image.onPartitions((changed) => {
+      if (!this.#active) return;
+      for (const record of changed) this.#changedRecords.set(keyOf(record), record);
+      this.#planSweep(false);
+    });
+    options.image.onChange(() => {
+      if (this.#active) this.#planSweep(false);
+    });
+  }
+
+  get active(): boolean {
+    return this.#active;
+  }
+
+  start(): void {
+    this.#tick();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#active = false;
+  }
+
+  /** The Lease was taken or lost. */
+  setActive(active: boolean): void {
+    if (active === this.#active || this.#stopped) return;
+    this.#active = active;
+    const { scheduler, image, self, ownEpoch, logger } = this.#options;
+    if (!active) {
+      logger.info("no longer the controller");
+      return;
+    }
+    logger.info("controller", { brokerEpoch: ownEpoch });
+    const now = scheduler.now();
+    this.#sessions = new BrokerSessions(this.#options.sessionTimeoutMs);
+    for (const broker of image.brokers.values()) {
+      if (broker.id === self) continue;
+      this.#sessions.grant(broker.id, broker.epoch, !broker.fenced, now);
+      if (!broker.fenced) this.probe(broker.id, broker.epoch);
+    }
+    this.#sessions.heard(self, ownEpoch, false, now);
+    this.#planSweep(true);
+  }
+
+  /** A broker's heartbeat on the internal listener; also this broker's own wish to stop. */
+  heartbeat(id: BrokerId, epoch: number, wantsToStop: boolean): HeartbeatAnswer {
+    if (!this.#active) return { errorCode: "not-controller", isFenced: true, shouldShutDown: false };
+    const { scheduler, image, self, logger } = this.#options;
+    const now = scheduler.now();
+    if (epoch < (image.brokers.get(id)?.epoch ?? -1)) return staleEpoch();
+    const heard = this.#sessions.heard(id, epoch, wantsToStop, now);
+    if (heard === "stale") return staleEpoch();
+    if (heard === "changed") {
+      logger.info("broker session", { broker: id, epoch, draining: wantsToStop });
+      this.#planSweep(true);
+    }
+    const running = [...image.brokers.values()].filter((one) => !one.fenced).map((one) => one.id);
+    if (this.#sessions.heardCount(running, self, now) * 2 > running.length) this.#options.onContact();
+    return {
+      errorCode: "none",
+      isFenced: image.brokers.get(id)?.fenced ?? true,
+      shouldShutDown: wantsToStop && this.#drained(id),
+    };
+  }
+
+  /** The heartbeat connection of a broker broke: if another is refused, its process is gone. */
+  probe(id: BrokerId, epoch: number): void {
+    if (!this.#active || !this.#sessions.alive(id)) return;
+    const endpoint = this.#options.endpoint(id);
+    if (endpoint === undefined) return;
+    const { network, logger } = this.#options;
+    network
+      .connect(
+        endpoint.host,
+        endpoint.port,
+        { onFrame: () => undefined, onClose: () => undefined },
+        { timeout: PROBE_TIMEOUT_MS, maxFrameBytes: 1024 },
+      )
+      .then(
+        (channel) => {
+          channel.close();
+        },
+        (error: unknown) => {
+          if ((error as { code?: unknown }).code !== "ECONNREFUSED") return;
+          if (!this.#active || !this.#sessions.lost(id, epoch)) return;
+          logger.warn("broker is gone", { broker: id, epoch });
+          this.#planSweep(true);
+        },
+      );
+  }
+
+  #rules(record: RecordedPartition): ElectionRules {
+    return {
+      ...this.#options.topicRules(record),
+      alive: (id) => this.#sessions.alive(id),
+      eligible: (id) => this.#sessions.eligible(id),
+    };
+  }
+
+  /** Nothing is led by the broker that could be led by another. */
+  #drained(id: BrokerId): boolean {
+    const step = electionStep;
+    for (const slice of this.#options.image.slices.values()) {
+      for (const record of slice.partitions) {
+        if (record.state?.leader !== id) continue;
+        if (this.#inFlight.has(keyOf(record))) return false;
+        if (step(this.#rules(record), [id])(record.state, record.placement) !== undefined) return false;
+      }
+    }
+    return true;
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    const { scheduler, self, logger } = this.#options;
+    if (this.#active) {
+      const now = scheduler.now();
+      const expired = this.#sessions.expire(now, self);
+      if (expired.length > 0) {
+        logger.warn("brokers silent for the session timeout", { brokers: expired });
+        this.#planSweep(true);
+      }
+      if (now - this.#preferredAt >= PREFER_EVERY_MS) {
+        this.#preferredAt = now;
+        this.#preferLeaders(now);
+        // Whatever was missed (a refused patch, a record seen late) is found here.
+        this.#planSweep(true);
+      }
+    }
+    scheduler.after(TICK_MS, () => {
+      this.#tick();
+    });
+  }
+
+  #planSweep(all: boolean): void {
+    if (all) {
+      for (const slice of this.#options.image.slices.values()) {
+        for (const record of slice.partitions) this.#changedRecords.set(keyOf(record), record);
+      }
+    }
+    if (this.#sweepPlanned) return;
+    this.#sweepPlanned = true;
+    this.#options.scheduler.soon(() => {
+      this.#sweepPlanned = false;
+      if (this.#active) this.#sweep();
+    });
+  }
+
+  #sweep(): void {
+    const { image, store, panic } = this.#options;
+    this.#recordBrokerStates();
+    const draining = [...this.#sessions.all()].filter((one) => one.draining).map((one) => one.id);
+    const looked = [...this.#changedRecords.values()];
+    this.#changedRecords.clear();
+    for (const { topicId, partition, slice } of looked) {
+      const record = image.record(topicId, partition);
+      if (record === undefined) continue;
+      const key = keyOf(record);
+      if (record.state === undefined) {
+        this.#initialize(slice);
+        continue;
+      }
+      if (this.#inFlight.has(key)) continue;
+      const step = electionStep(this.#rules(record), draining);
+      if (step(record.state, record.placement) === undefined) continue;
+      this.#inFlight.add(key);
+      store
+        // Decided again from the sessions of that time, and only while this broker is the controller.
+        .update(record, (state, placement) =>
+          this.#active ? electionStep(this.#rules(record), draining)(state, placement) : undefined,
+        )
+        .then(() => {
+          this.#inFlight.delete(key);
+          if (!this.#active) return;
+          this.#changedRecords.set(key, record);
+          this.#planSweep(false);
+        })
+        .catch((error: unknown) => panic(error));
+    }
+  }
+
+  #preferLeaders(now: Millis): void {
+    const { image, store, leaderSettleMs, panic } = this.#options;
+    const settledBroker = (id: BrokerId): boolean => {
+      const session = this.#sessions.get(id);
+      return session?.state === "alive" && !session.draining && now - session.aliveSince >= leaderSettleMs;
+    };
+    for (const slice of image.slices.values()) {
+      for (const record of slice.partitions) {
+        if (record.state === undefined || record.state.leader === NO_LEADER) continue;
+        if (record.state.leader === record.placement.replicas[0]) continue;
+        const key = keyOf(record);
+        const step = preferenceStep(this.#rules(record), settledBroker);
+        if (this.#inFlight.has(key) || step(record.state, record.placement) === undefined) continue;
+        this.#inFlight.add(key);
+        store
+          .update(record, (state, placement) => (this.#active ? step(state, placement) : undefined))
+          .then(() => {
+            this.#inFlight.delete(key);
+          })
+          .catch((error: unknown) => panic(error));
+      }
+    }
+  }
+
+  /** Adds the records of partitions that have none. */
+  #initialize(slice: string): void {
+    if (this.#initializing.has(slice)) return;
+    this.#initializing.add(slice);
+    this.#addRecords(slice)
+      .catch((error: unknown) => {
+        this.#options.logger.debug("records of new partitions wait", { slice, error: String(error) });
+      })
+      .finally(() => {
+        this.#initializing.delete(slice);
+      })
+      .catch(() => undefined);
+  }
+
+  async #addRecords(name: string): Promise<void> {
+    const { kube, namespace, image, logger } = this.#options;
+    const slice = await kube.get(partitionSlices, namespace, name);
+    image.absorbSlice(slice);
+    const recorded = slice.status?.partitions ?? [];
+    const added = [];
+    for (const [index, placement] of slice.spec.partitions.entries()) {
+      if (index < recorded.length) continue;
+      const record = image.record(slice.spec.topicId, slice.spec.firstPartition + index);
+      const state = record === undefined ? undefined : initialState(placement, this.#rules(record));
+      // In order: a partition without a live replica holds up those after it, until one is there.
+      if (state === undefined) break;
+      added.push(state);
+    }
+    if (added.length === 0 || !this.#active) return;
+    const written = await kube.jsonPatch(
+      partitionSlices,
+      namespace,
+      name,
+      [
+        // Records are appended to what was read, and only to that.
+        { op: "test", path: "/metadata/resourceVersion", value: slice.metadata.resourceVersion },
+        { op: "add", path: "/status", value: { ...slice.status, partitions: [...recorded, ...added] } },
+      ],
+      { subresource: "status" },
+    );
+    logger.info("partitions have leaders", { slice: name, partitions: added.length });
+    image.absorbSlice(written);
+  }
+
+  /** Broker.status.state says what the sessions say. */
+  #recordBrokerStates(): void {
+    const { image } = this.#options;
+    for (const session of this.#sessions.all()) {
+      const broker = image.brokers.get(session.id);
+      if (broker?.epoch !== session.epoch || this.#statePatches.has(session.id)) continue;
+      const wanted = session.state === "dead" ? "fenced" : session.draining ? "draining" : "running";
+      if (broker.state === wanted) continue;
+      this.#statePatches.add(session.id);
+      this.#patchState(session.id, session.epoch, wanted)
+        .catch((error: unknown) => {
+          this.#options.logger.debug("broker state not recorded yet", {
+            broker: session.id,
+            error: String(error),
+          });
+        })
+        .finally(() => {
+          this.#statePatches.delete(session.id);
+        })
+        .catch(() => undefined);
+    }
+  }
+
+  async #patchState(id: BrokerId, epoch: number, state: string): Promise<void> {
+    const { kube, namespace, clusterName, image } = this.#options;
+    const written = await kube.jsonPatch(
+      brokers,
+      namespace,
+      `${clusterName}-${String(id)}`,
+      [
+        { op: "test", path: "/status/epoch", value: epoch },
+        { op: "replace", path: "/status/state", value: state },
+      ],
+      { subresource: "status" },
+    );
+    image.absorbBroker(written);
+  }
+}
+
+function staleEpoch(): HeartbeatAnswer {
+  return { errorCode: "stale-epoch", isFenced: true, shouldShutDown: false };
+}
+
+function keyOf(record: RecordedPartition): string {
+  return `${record.topicId}/${String(record.partition)}`;
+}

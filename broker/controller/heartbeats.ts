@@ -1,0 +1,176 @@
+import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
+import { type Scheduler } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Millis } from "../../lib/units.ts";
+import type { Network } from "../network/frame-channel.ts";
+import { RpcClient } from "../network/rpc-client.ts";
+import { ErrorCode } from "../protocol/error-codes.ts";
+import {
+  brokerHeartbeatRequest,
+  brokerHeartbeatResponse,
+  type BrokerHeartbeatResponse,
+} from "../protocol/messages/broker-heartbeat.ts";
+import type { Contact } from "../replication/contact.ts";
+import type { Holder } from "./controller-lease.ts";
+
+const HEARTBEAT_VERSION = 0;
+
+export interface HeartbeatOptions {
+  readonly self: BrokerId;
+  readonly epoch: number;
+  readonly network: Network;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly intervalMs: Millis;
+  readonly sessionTimeoutMs: Millis;
+  readonly contact: Contact;
+  readonly endpoint: (id: BrokerId) => BrokerEndpoint | undefined;
+  /** The controller's process is provably gone. */
+  readonly onControllerDead: (holder: Holder) => void;
+  /** The broker that the Lease names says that it is not the controller. */
+  readonly onNotController: () => void;
+  /** A newer process has registered with this broker's id. */
+  readonly onSuperseded: () => void;
+  readonly onShouldShutDown: () => void;
+}
+
+/**
+ * The session of this broker with the controller: one connection, a heartbeat on it each interval (KIP-631's
+ * BrokerHeartbeat). Broken and refused again means that the controller's process is gone.
+ */
+export class HeartbeatSender {
+  readonly #options: HeartbeatOptions;
+  #controller: Holder | undefined;
+  #client: RpcClient | undefined;
+  #connecting = false;
+  #stopped = false;
+  #wantsToStop = false;
+  #awaiting = false;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#tick();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#client?.close();
+  }
+
+  /** Asks the controller to move this broker's leaderships; answered by `onShouldShutDown`. */
+  wantToStop(): void {
+    this.#wantsToStop = true;
+    this.#beat();
+  }
+
+  setController(holder: Holder | undefined): void {
+    if (this.#controller?.id === holder?.id && this.#controller?.epoch === holder?.epoch) return;
+    this.#controller = holder;
+    this.#client?.close();
+    this.#client = undefined;
+    this.#beat();
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    this.#beat();
+    this.#options.scheduler.after(this.#options.intervalMs, () => {
+      this.#tick();
+    });
+  }
+
+  #beat(): void {
+    const controller = this.#controller;
+    if (this.#stopped || controller === undefined || controller.id === this.#options.self) return;
+    if (this.#client !== undefined && !this.#client.closed) {
+      if (!this.#awaiting) this.#send(this.#client, controller);
+      return;
+    }
+    if (!this.#connecting) void this.#connect(controller);
+  }
+
+  async #connect(controller: Holder): Promise<void> {
+    const endpoint = this.#options.endpoint(controller.id);
+    if (endpoint === undefined) return;
+    const { network, scheduler, self, sessionTimeoutMs } = this.#options;
+    this.#connecting = true;
+    try {
+      const client = await RpcClient.connect({
+        network,
+        scheduler,
+        host: endpoint.host,
+        port: endpoint.port,
+        clientId: `heartbeat-${String(self)}`,
+        timeout: sessionTimeoutMs / 2,
+        onClose: () => {
+          if (this.#client !== client) return;
+          this.#client = undefined;
+          this.#awaiting = false;
+          // Whether the process is gone or only the connection shows in the next connect, made at once.
+          this.#beat();
+        },
+      });
+      this.#connecting = false;
+      if (this.#stopped || this.#controller !== controller) {
+        client.close();
+        this.#beat();
+        return;
+      }
+      this.#client = client;
+      this.#send(client, controller);
+    } catch (error) {
+      this.#connecting = false;
+      if (this.#stopped || this.#controller !== controller) return;
+      if ((error as { code?: unknown }).code === "ECONNREFUSED") {
+        this.#options.onControllerDead(controller);
+      }
+    }
+  }
+
+  #send(client: RpcClient, controller: Holder): void {
+    const { scheduler, self, epoch, sessionTimeoutMs, contact } = this.#options;
+    const sentAt = scheduler.now();
+    this.#awaiting = true;
+    client.send(
+      brokerHeartbeatRequest,
+      brokerHeartbeatResponse,
+      HEARTBEAT_VERSION,
+      {
+        brokerId: self,
+        brokerEpoch: epoch,
+        currentMetadataOffset: 0,
+        wantFence: false,
+        wantShutDown: this.#wantsToStop,
+      },
+      sessionTimeoutMs,
+      (answer) => {
+        this.#awaiting = false;
+        if (this.#controller !== controller) return;
+        if (answer.errorCode === ErrorCode.NONE) contact.heard(sentAt);
+        this.#answered(answer);
+      },
+      () => {
+        this.#awaiting = false;
+      },
+    );
+  }
+
+  #answered(answer: BrokerHeartbeatResponse): void {
+    switch (answer.errorCode) {
+      case ErrorCode.NONE:
+        if (answer.shouldShutDown) this.#options.onShouldShutDown();
+        return;
+      case ErrorCode.NOT_CONTROLLER:
+        this.#options.onNotController();
+        return;
+      case ErrorCode.STALE_BROKER_EPOCH:
+        this.#options.onSuperseded();
+        return;
+      default:
+        this.#options.logger.warn("heartbeat refused", { errorCode: answer.errorCode });
+    }
+  }
+}

@@ -14,8 +14,9 @@ export class Contact {
     this.#last = now;
   }
 
-  heard(now: Millis): void {
-    this.#last = now;
+  /** @param at when what was answered had been asked. */
+  heard(at: Millis): void {
+    this.#last = Math.max(this.#last, at);
   }
 
   inTouch(now: Millis): boolean {

@@ -10,7 +10,7 @@ import { ErrorCode } from "../protocol/error-codes.ts";
 import type { Contact } from "./contact.ts";
 import { divergence } from "./follower-replica.ts";
 import { LeaderReplica } from "./leader-replica.ts";
-import type { HostedPartition } from "./types.ts";
+import type { FollowerFetch, HostedPartition } from "./types.ts";
 
 /** An acks=all append that waits for the high watermark. */
 interface CommitWait {
@@ -18,15 +18,6 @@ interface CommitWait {
   readonly deadline: Millis;
   readonly resolve: () => void;
   readonly reject: (error: ProtocolError) => void;
-}
-
-/** A follower's fetch as its leader must see it before any byte is served. */
-export interface FollowerFetch {
-  readonly replicaId: BrokerId;
-  readonly replicaEpoch: number;
-  readonly currentLeaderEpoch: number;
-  readonly fetchOffset: Offset;
-  readonly lastFetchedEpoch: number;
 }
 
 /** What a partition needs of the broker around it. */
@@ -38,6 +29,8 @@ export interface PartitionContext {
   readonly brokerEpoch: (id: BrokerId) => number;
   /** The high watermark, the log end or the role moved. */
   readonly onProgress: (partition: Partition) => void;
+  /** A follower that is not in the ISR has fetched. */
+  readonly onOutsider: (partition: Partition) => void;
 }
 
 /** One replica on this broker: its log and its present role. A thin shell around the cores. */
@@ -227,6 +220,7 @@ export class Partition implements HostedPartition {
       this.#context.scheduler.now(),
     );
     this.#advanced(moved);
+    if (!leader.isr.includes(fetch.replicaId)) this.#context.onOutsider(this);
     return undefined;
   }
 

@@ -1,5 +1,5 @@
 import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
-import { changeIsr } from "../../cluster/partition-change.ts";
+import { changeIsr, restart } from "../../cluster/partition-change.ts";
 import { brokers as brokerResource, partitionSlices } from "../../cluster/resources.ts";
 import { NotFoundError } from "../../kube/errors.ts";
 import type { BrokerConfig } from "../config.ts";
@@ -127,7 +127,7 @@ export class ReplicaManager implements Replicas {
     };
   }
 
-  /** Something of a follower that is not in the ISR was heard: see at once whether it may come in. */
+  /** Proposes the change of the ISR that is due, if one is. */
   considerIsr(partition: Partition): void {
     const leader = partition.leaderReplica;
     if (leader === undefined || leader.hasPending) return;
@@ -192,6 +192,9 @@ export class ReplicaManager implements Replicas {
       onProgress: (progressed) => {
         this.#progressed(progressed);
       },
+      onOutsider: (outside) => {
+        this.considerIsr(outside);
+      },
     });
     this.#partitions.set(key, opened);
     this.#apply(opened, current);
@@ -203,6 +206,7 @@ export class ReplicaManager implements Replicas {
     const effective = this.effectiveConfig(record);
     partition.log.config = effective.log;
     const change = partition.apply(record, effective.minInSyncReplicas);
+    if (record.state?.leader === this.#self && !partition.isLeader) this.#resign(record);
     const after = partition.following;
     if (before !== undefined && before.leader !== after?.leader) {
       this.#fetchers.get(before.leader)?.unfollow(partition.topicId, partition.partition);
@@ -217,6 +221,17 @@ export class ReplicaManager implements Replicas {
       for (const listener of this.#listeners) listener.onBecameLeader(partition);
     }
     this.considerIsr(partition);
+  }
+
+  /** Elected in an epoch that this process may not lead in (C3): give it up, so that a new one is begun. */
+  #resign(record: RecordedPartition): void {
+    this.#store
+      .update(record, (state, placement) =>
+        state.leaderEpoch === record.state?.leaderEpoch
+          ? restart(state, placement, this.#self, false)
+          : undefined,
+      )
+      .catch((error: unknown) => this.#environment.panic(error));
   }
 
   #fetcher(source: BrokerId): ReplicaFetcher {

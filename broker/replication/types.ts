@@ -1,6 +1,6 @@
 import type { BrokerId } from "../../cluster/broker.ts";
 import type { Millis } from "../../lib/units.ts";
-import type { AppendResult, Offset, PartitionLog } from "../log/types.ts";
+import type { AppendResult, EpochEnd, Offset, PartitionLog } from "../log/types.ts";
 
 export interface TopicPartition {
   readonly topic: string;
@@ -31,6 +31,24 @@ export interface HostedPartition {
    * NOT_ENOUGH_REPLICAS_AFTER_APPEND when the ISR shrank below the minimum.
    */
   committed(offset: Offset, timeout: Millis): Promise<void>;
+  /** Throws NOT_LEADER_OR_FOLLOWER unless this broker leads and is in touch (docs/invariants.md R7). */
+  requireLeader(): unknown;
+  /**
+   * Checks a follower's fetch and takes it as its acknowledgement of all before `fetchOffset`; to be called for every
+   * partition of every follower fetch, parked or not, before its records are read.
+   * @returns where the follower has to look for common ground (divergingEpoch), or undefined. Throws
+   * FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, STALE_BROKER_EPOCH, OFFSET_OUT_OF_RANGE, NOT_LEADER_OR_FOLLOWER.
+   */
+  followerFetch(fetch: FollowerFetch): EpochEnd | undefined;
+}
+
+/** A follower's fetch as its leader must see it before any byte is served. */
+export interface FollowerFetch {
+  readonly replicaId: BrokerId;
+  readonly replicaEpoch: number;
+  readonly currentLeaderEpoch: number;
+  readonly fetchOffset: Offset;
+  readonly lastFetchedEpoch: number;
 }
 
 /** What handlers and coordinators ask of the replicas on this broker. */
@@ -39,6 +57,8 @@ export interface Replicas {
   get(topic: string, partition: number): HostedPartition | undefined;
   byTopicId(topicId: string, partition: number): HostedPartition | undefined;
   all(): Iterable<HostedPartition>;
+  /** Calls back when the high watermark, the log end or the role moved, until the returned function is called. */
+  onProgress(topicId: string, partition: number, listener: () => void): () => void;
 }
 
 /** Told by the replica manager; used by the coordinators to load and unload their shards. */

@@ -1,0 +1,378 @@
+import type { BrokerEndpoint, BrokerId } from "../cluster/broker.ts";
+import type { Listening } from "./network/frame-channel.ts";
+import type { BrokerConfig } from "./config.ts";
+import { Controller } from "./controller/controller.ts";
+import { ControllerLease, type Holder } from "./controller/controller-lease.ts";
+import { HeartbeatSender } from "./controller/heartbeats.ts";
+import { register, SupersededError } from "./controller/registration.ts";
+import { GroupCoordinator } from "./coordinator/group/group-coordinator.ts";
+import type { BrokerEnvironment } from "./environment.ts";
+import { openLogManager } from "./log/log-manager.ts";
+import type { LogManager } from "./log/types.ts";
+import { MetadataImage } from "./metadata/image.ts";
+import { MetadataWatcher } from "./metadata/watcher.ts";
+import { serveKafka } from "./network/serve-kafka.ts";
+import { Contact } from "./replication/contact.ts";
+import { LeadershipStore } from "./replication/leadership-store.ts";
+import { observedKube } from "./replication/observed-kube.ts";
+import { ReplicaManager } from "./replication/replica-manager.ts";
+import type { BrokerServices } from "./services.ts";
+import { TopicAdmin } from "./topic-admin.ts";
+
+export interface BrokerOptions {
+  readonly clusterName: string;
+  readonly clusterId: string;
+  readonly namespace: string;
+  readonly brokerId: BrokerId;
+  readonly rack?: string;
+  readonly version: string;
+  readonly config: BrokerConfig;
+  readonly listen: {
+    readonly host: string;
+    readonly ports: { readonly plaintext: number; readonly internal: number };
+    /** Name or address under which clients and brokers reach this one. */
+    readonly advertisedHost: string;
+    readonly advertisedPorts?: { readonly plaintext: number; readonly internal: number };
+  };
+}
+
+/** A silent controller is asked about at the API this long before the session would be over. */
+const API_CONTACT_SHARE = 4;
+const DRAIN_TIMEOUT_MS = 30_000;
+const DRAIN_POLL_MS = 10;
+
+/**
+ * One broker: where its parts meet, and the order in which they start and stop. Everything of the outside comes in
+ * through the environment, so the same code runs in a pod and in the simulator.
+ */
+export class Broker {
+  readonly #environment: BrokerEnvironment;
+  readonly #options: BrokerOptions;
+  readonly #image: MetadataImage;
+  readonly #contact: Contact;
+  readonly #store: LeadershipStore;
+  readonly #kube: BrokerEnvironment["kube"];
+  #logs: LogManager | undefined;
+  #replicas: ReplicaManager | undefined;
+  #groups: GroupCoordinator | undefined;
+  #services: BrokerServices | undefined;
+  #controller: Controller | undefined;
+  #lease: ControllerLease | undefined;
+  #heartbeats: HeartbeatSender | undefined;
+  #watcher: MetadataWatcher | undefined;
+  #listening: Listening[] = [];
+  #epoch = -1;
+  #stopped = false;
+  #ready = false;
+  #holder: Holder | undefined;
+  #drained: (() => void) | undefined;
+
+  constructor(environment: BrokerEnvironment, options: BrokerOptions) {
+    this.#options = options;
+    this.#contact = new Contact(
+      options.config.brokerSessionTimeoutMs,
+      environment.scheduler.now(),
+    );
+    this.#kube = observedKube(environment.kube, environment.scheduler, this.#contact);
+    this.#environment = { ...environment, kube: this.#kube };
+    this.#image = new MetadataImage(options.clusterId);
+    this.#store = new LeadershipStore({
+      kube: this.#kube,
+      namespace: options.namespace,
+      image: this.#image,
+      scheduler: environment.scheduler,
+      random: environment.random,
+      logger: environment.logger,
+    });
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+  /** Registered and listening. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+  get metadata(): MetadataImage {
+    return this.#image;
+  }
+  get replicas(): ReplicaManager | undefined {
+    return this.#replicas;
+  }
+  get logs(): LogManager | undefined {
+    return this.#logs;
+  }
+  get isController(): boolean {
+    return this.#controller?.active ?? false;
+  }
+
+  /** Recovers the logs, registers, reads the state, then listens. Rejects with SupersededError if overtaken. */
+  async start(): Promise<void> {
+    const { scheduler, random, logger, storage } = this.#environment;
+    const { brokerId, clusterName, namespace, config } = this.#options;
+    const logs = await openLogManager({
+      storage,
+      scheduler,
+      random,
+      logger,
+      panic: this.#environment.panic,
+      options: config.logOptions,
+    });
+    this.#logs = logs;
+    if (this.#stopped) throw new SupersededError("stopped while starting");
+    const registered = await register({
+      kube: this.#kube,
+      namespace,
+      clusterName,
+      brokerId,
+      endpoints: this.#endpoints(),
+      rack: this.#options.rack,
+      version: this.#options.version,
+      storage: { id: logs.storageId, generation: logs.storageGeneration },
+      image: this.#image,
+      store: this.#store,
+      scheduler,
+      random,
+      logger,
+      stopped: () => this.#stopped,
+    });
+    this.#epoch = registered.epoch;
+    this.#assemble(logs);
+    await this.#watcher?.start();
+    if (this.#stopped) throw new SupersededError("stopped while starting");
+    this.#replicas?.start(registered.burned);
+    await this.#listen();
+    this.#lease?.start();
+    this.#heartbeats?.start();
+    this.#controller?.start();
+    this.#keepContact();
+    this.#ready = true;
+    logger.info("broker ready", { epoch: registered.epoch });
+  }
+
+  #assemble(logs: LogManager): void {
+    const environment = this.#environment;
+    const { scheduler, random, logger, network } = environment;
+    const { brokerId, clusterName, namespace, config } = this.#options;
+    const image = this.#image;
+    const endpoint = (id: BrokerId): BrokerEndpoint | undefined =>
+      image.brokers.get(id)?.endpoints.find((one) => one.name === "internal");
+    const replicas = new ReplicaManager({
+      self: brokerId,
+      clusterName,
+      namespace,
+      environment,
+      config,
+      image,
+      logs,
+      store: this.#store,
+      contact: this.#contact,
+      ownEpoch: () => this.#epoch,
+    });
+    this.#replicas = replicas;
+    this.#controller = new Controller({
+      self: brokerId,
+      ownEpoch: this.#epoch,
+      clusterName,
+      namespace,
+      kube: this.#kube,
+      image,
+      store: this.#store,
+      network,
+      scheduler,
+      logger,
+      sessionTimeoutMs: config.brokerSessionTimeoutMs,
+      leaderSettleMs: config.leaderSettleMs,
+      endpoint,
+      topicRules: (record) => {
+        const effective = replicas.effectiveConfig(record);
+        return {
+          minInSyncReplicas: effective.minInSyncReplicas,
+          unclean: effective.uncleanLeaderElection,
+        };
+      },
+      onContact: () => {
+        this.#contact.heard(scheduler.now());
+      },
+      panic: environment.panic,
+    });
+    this.#lease = new ControllerLease({
+      kube: this.#kube,
+      namespace,
+      name: `${clusterName}-controller`,
+      clusterName,
+      self: { id: brokerId, epoch: this.#epoch },
+      scheduler,
+      logger,
+      onHolder: (holder) => {
+        this.#onHolder(holder);
+      },
+      superseded: (holder) => (image.brokers.get(holder.id)?.epoch ?? -1) > holder.epoch,
+    });
+    this.#heartbeats = new HeartbeatSender({
+      self: brokerId,
+      epoch: this.#epoch,
+      network,
+      scheduler,
+      logger,
+      intervalMs: config.brokerHeartbeatIntervalMs,
+      sessionTimeoutMs: config.brokerSessionTimeoutMs,
+      contact: this.#contact,
+      endpoint,
+      onControllerDead: (holder) => this.#lease?.holderIsDead(holder),
+      onNotController: () => this.#lease?.poke(),
+      onSuperseded: () => environment.panic(new SupersededError("a newer process has this broker's id")),
+      onShouldShutDown: () => this.#drained?.(),
+    });
+    this.#watcher = new MetadataWatcher({
+      kube: this.#kube,
+      namespace,
+      clusterName,
+      image,
+      scheduler,
+      random,
+      logger,
+      onLease: (lease) => {
+        if (lease.metadata.name === `${clusterName}-controller`) this.#lease?.observe(lease);
+      },
+    });
+    const topicAdmin = new TopicAdmin({
+      kube: this.#kube,
+      namespace,
+      clusterName,
+      scheduler,
+      logger,
+      metadata: image,
+      config,
+    });
+    const groups = new GroupCoordinator({
+      brokerId,
+      clusterName,
+      namespace,
+      config,
+      kube: this.#kube,
+      scheduler,
+      random,
+      logger,
+      metadata: image,
+      replicas,
+      topicAdmin,
+    });
+    this.#groups = groups;
+    replicas.addListener(groups);
+    this.#services = {
+      brokerId,
+      namespace,
+      config,
+      environment,
+      metadata: image,
+      replicas,
+      topicAdmin,
+      groups,
+    };
+  }
+
+  async #listen(): Promise<void> {
+    const { replicas, controller } = { replicas: this.#replicas, controller: this.#controller };
+    const services = this.#services;
+    if (replicas === undefined || controller === undefined || services === undefined) return;
+    const { host, ports } = this.#options.listen;
+    for (const listener of ["internal", "plaintext"] as const) {
+      const listening = await serveKafka({
+        services,
+        listener,
+        host,
+        port: ports[listener],
+        controller: listener === "internal" ? controller : undefined,
+      });
+      if (this.#stopped) await listening.close();
+      else this.#listening.push(listening);
+    }
+  }
+
+  #endpoints(): BrokerEndpoint[] {
+    const { advertisedHost, ports, advertisedPorts } = this.#options.listen;
+    const advertised = advertisedPorts ?? ports;
+    return [
+      { name: "internal", host: advertisedHost, port: advertised.internal, protocol: "PLAINTEXT" },
+      { name: "plaintext", host: advertisedHost, port: advertised.plaintext, protocol: "PLAINTEXT" },
+    ];
+  }
+
+  #onHolder(holder: Holder | undefined): void {
+    this.#holder = holder;
+    this.#image.setController(holder?.id ?? -1);
+    this.#heartbeats?.setController(holder);
+    this.#controller?.setActive(this.#lease?.held === true && holder?.id === this.#options.brokerId);
+  }
+
+  /**
+   * While the controller is silent the API is asked instead: its answer is contact (R7), and shows a new controller.
+   * Also notices when the Lease has run out by this broker's own clock.
+   */
+  #keepContact(): void {
+    if (this.#stopped) return;
+    const { scheduler } = this.#environment;
+    const { brokerSessionTimeoutMs } = this.#options.config;
+    this.#onHolder(this.#holder);
+    if (this.#contact.silence(scheduler.now()) > brokerSessionTimeoutMs / API_CONTACT_SHARE) {
+      this.#lease?.poke();
+    }
+    scheduler.after(brokerSessionTimeoutMs / (2 * API_CONTACT_SHARE), () => {
+      this.#keepContact();
+    });
+  }
+
+  /** A planned stop: leaderships move first and are served until they have, then everything is closed in order. */
+  async drain(): Promise<void> {
+    const { scheduler, logger } = this.#environment;
+    if (this.#ready && !this.#stopped) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+        scheduler.after(DRAIN_TIMEOUT_MS, resolve);
+        this.#heartbeats?.wantToStop();
+        this.#drainAsController(resolve);
+      });
+      logger.info("leaderships moved, stopping");
+    }
+    this.#stopped = true;
+    await this.#lease?.release().catch((error: unknown) => {
+      logger.debug("controller lease not released", { error: String(error) });
+    });
+    this.#stopParts();
+    await Promise.all(this.#listening.map((listening) => listening.close()));
+    await this.#logs?.close();
+  }
+
+  /** As its own controller a broker asks itself. */
+  #drainAsController(done: () => void): void {
+    if (this.#stopped || this.#drained === undefined) return;
+    if (this.#controller?.active === true) {
+      const answer = this.#controller.heartbeat(this.#options.brokerId, this.#epoch, true);
+      if (answer.shouldShutDown) {
+        done();
+        return;
+      }
+    }
+    this.#environment.scheduler.after(DRAIN_POLL_MS, () => {
+      this.#drainAsController(done);
+    });
+  }
+
+  /** Drops everything at once, as a crash would: for the simulator and for a panic. */
+  kill(): void {
+    this.#stopped = true;
+    this.#stopParts();
+  }
+
+  #stopParts(): void {
+    this.#ready = false;
+    this.#lease?.stop();
+    this.#heartbeats?.stop();
+    this.#controller?.stop();
+    this.#groups?.stop();
+    this.#replicas?.stop();
+    this.#watcher?.stop();
+    this.#store.stop();
+  }
+}

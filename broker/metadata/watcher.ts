@@ -1,0 +1,108 @@
+import type { BrokerObject } from "../../cluster/broker.ts";
+import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import type { PartitionSlice } from "../../cluster/partition-slice.ts";
+import {
+  brokerClusters,
+  brokers,
+  CLUSTER_LABEL,
+  leases,
+  partitionSlices,
+  topics,
+} from "../../cluster/resources.ts";
+import type { Topic } from "../../cluster/topic.ts";
+import type { KubeApi, Resource } from "../../kube/api.ts";
+import { createInformer, type Informer } from "../../kube/informer.ts";
+import type { KubeObject, Lease } from "../../kube/objects.ts";
+import type { Scheduler } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Random } from "../../lib/random.ts";
+import type { MetadataImage } from "./image.ts";
+
+/** Keeps the image up to date from watches; one per kind, restarted by themselves. */
+export class MetadataWatcher {
+  readonly #informers: Informer<KubeObject>[] = [];
+
+  constructor(options: {
+    readonly kube: KubeApi;
+    readonly namespace: string;
+    readonly clusterName: string;
+    readonly image: MetadataImage;
+    readonly scheduler: Scheduler;
+    readonly random: Random;
+    readonly logger: Logger;
+    readonly onLease: (lease: Lease) => void;
+  }) {
+    const { kube, namespace, clusterName, image, scheduler, random, logger } = options;
+    const ofCluster = `${CLUSTER_LABEL}=${clusterName}`;
+    const watch = <T extends KubeObject>(
+      resource: Resource<T>,
+      labelSelector: string | undefined,
+      absorb: (object: T) => void,
+      remove: (object: T) => void,
+    ): void => {
+      const informer = createInformer<T>({
+        api: kube,
+        resource,
+        namespace,
+        ...(labelSelector === undefined ? {} : { labelSelector }),
+        scheduler,
+        random,
+        logger,
+      });
+      informer.onChange(({ type, object }) => {
+        if (type === "DELETED") remove(object);
+        else absorb(object);
+      });
+      this.#informers.push(informer as unknown as Informer<KubeObject>);
+    };
+    watch<PartitionSlice>(
+      partitionSlices,
+      ofCluster,
+      (slice) => {
+        image.absorbSlice(slice);
+      },
+      (slice) => {
+        image.removeSlice(slice.metadata.name, slice.spec.topicId);
+      },
+    );
+    watch<Topic>(
+      topics,
+      undefined,
+      (topic) => {
+        if (topic.spec.cluster === clusterName) image.absorbTopic(topic);
+      },
+      (topic) => {
+        image.removeTopic(topic.metadata.uid ?? "");
+      },
+    );
+    watch<BrokerObject>(
+      brokers,
+      ofCluster,
+      (broker) => {
+        image.absorbBroker(broker);
+      },
+      (broker) => {
+        image.removeBroker(broker.spec.id);
+      },
+    );
+    watch<BrokerCluster>(
+      brokerClusters,
+      undefined,
+      (cluster) => {
+        if (cluster.metadata.name === clusterName) image.absorbCluster(cluster);
+      },
+      () => undefined,
+    );
+    watch<Lease>(leases, ofCluster, options.onLease, () => undefined);
+  }
+
+  /** Resolves when every kind has been listed once. */
+  async start(): Promise<void> {
+    for (const informer of this.#informers) informer.start();
+    await Promise.all(this.#informers.map((informer) => informer.synced));
+  }
+
+  stop(): void {
+    for (const informer of this.#informers) informer.stop();
+  }
+}

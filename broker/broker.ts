@@ -21,7 +21,6 @@ import { TopicAdmin } from "./topic-admin.ts";
 
 export interface BrokerOptions {
   readonly clusterName: string;
-  readonly clusterId: string;
   readonly namespace: string;
   readonly brokerId: BrokerId;
   readonly rack?: string;
@@ -75,7 +74,7 @@ export class Broker {
     );
     this.#kube = observedKube(environment.kube, environment.scheduler, this.#contact);
     this.#environment = { ...environment, kube: this.#kube };
-    this.#image = new MetadataImage(options.clusterId);
+    this.#image = new MetadataImage();
     this.#store = new LeadershipStore({
       kube: this.#kube,
       namespace: options.namespace,

@@ -40,7 +40,8 @@ export type ImageListener = (changed: readonly RecordedPartition[], removed: rea
  * watch event or list can never take the broker back in time. (core)
  */
 export class MetadataImage implements MetadataView {
-  readonly clusterId: string;
+  /** The BrokerCluster's uid in the form of Kafka's cluster ids (22 characters); empty until it was read. */
+  clusterId = "";
   controllerId: BrokerId = -1;
   readonly brokers = new Map<BrokerId, BrokerImage>();
   readonly topics = new Map<string, TopicImage>();
@@ -51,10 +52,6 @@ export class MetadataImage implements MetadataView {
   readonly #topicObjects = new Map<string, Topic>();
   readonly #listeners = new Set<() => void>();
   readonly #partitionListeners = new Set<ImageListener>();
-
-  constructor(clusterId: string) {
-    this.clusterId = clusterId;
-  }
 
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -169,6 +166,8 @@ export class MetadataImage implements MetadataView {
   }
 
   absorbCluster(object: BrokerCluster): void {
+    const uid = (object.metadata.uid ?? "").replaceAll("-", "");
+    this.clusterId = Buffer.from(uid, "hex").toString("base64url");
     this.brokerConfig = new Map(Object.entries(object.spec.config ?? {}));
     this.#notify([], []);
   }

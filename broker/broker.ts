@@ -63,7 +63,6 @@ export class Broker {
   #epoch = -1;
   #stopped = false;
   #ready = false;
-  #holder: Holder | undefined;
   #drained: (() => void) | undefined;
 
   constructor(environment: BrokerEnvironment, options: BrokerOptions) {
@@ -190,9 +189,10 @@ export class Broker {
           unclean: effective.uncleanLeaderElection,
         };
       },
-      onContact: () => {
-        this.#contact.heard(scheduler.now());
+      onMajority: (at) => {
+        this.#contact.heard(at);
       },
+      inTouch: () => this.#contact.inTouch(scheduler.now()),
       panic: environment.panic,
     });
     this.#lease = new ControllerLease({
@@ -299,21 +299,20 @@ export class Broker {
   }
 
   #onHolder(holder: Holder | undefined): void {
-    this.#holder = holder;
     this.#image.setController(holder?.id ?? -1);
     this.#heartbeats?.setController(holder);
-    this.#controller?.setActive(this.#lease?.held === true && holder?.id === this.#options.brokerId);
+    this.#controller?.setActive(
+      holder?.id === this.#options.brokerId && holder.epoch === this.#epoch,
+    );
   }
 
   /**
    * While the controller is silent the API is asked instead: its answer is contact (R7), and shows a new controller.
-   * Also notices when the Lease has run out by this broker's own clock.
    */
   #keepContact(): void {
     if (this.#stopped) return;
     const { scheduler } = this.#environment;
     const { brokerSessionTimeoutMs } = this.#options.config;
-    this.#onHolder(this.#holder);
     if (this.#contact.silence(scheduler.now()) > brokerSessionTimeoutMs / API_CONTACT_SHARE) {
       this.#lease?.poke();
     }

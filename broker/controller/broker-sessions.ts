@@ -106,15 +106,16 @@ export class BrokerSessions {
     this.#sessions.delete(id);
   }
 
-  /** This many of `ids` have been heard within the timeout, `self` included. */
-  heardCount(ids: Iterable<BrokerId>, self: BrokerId, now: Millis): number {
-    let count = 0;
+  /**
+   * Since when a majority of `ids` has been heard, `self` counting as heard now; -Infinity when it never was.
+   */
+  majorityHeardAt(ids: Iterable<BrokerId>, self: BrokerId, now: Millis): Millis {
+    const times: Millis[] = [];
     for (const id of ids) {
       const session = this.#sessions.get(id);
-      if (id === self || (session?.state === "alive" && now - session.lastHeard <= this.#timeoutMs)) {
-        count++;
-      }
+      times.push(id === self ? now : session?.state === "alive" ? session.lastHeard : -Infinity);
     }
-    return count;
+    times.sort((a, b) => b - a);
+    return times[Math.floor(times.length / 2)] ?? -Infinity;
   }
 }

@@ -72,12 +72,16 @@ export class ControllerLease {
 
   /** A copy of the Lease from a watch. */
   observe(lease: Lease): void {
+    this.#absorb(lease);
+    if (!this.held && this.#mayTake()) this.poke();
+  }
+
+  #absorb(lease: Lease): void {
     const version = lease.metadata.resourceVersion;
     if (this.#observed?.lease.metadata.resourceVersion !== version) {
       this.#observed = { lease, since: this.#options.scheduler.now() };
       this.#report();
     }
-    if (!this.held && this.#mayTake()) this.poke();
   }
 
   /** The holder's process is gone: its connection broke and another was refused. */
@@ -149,10 +153,11 @@ export class ControllerLease {
     const { kube, namespace, name, self, scheduler } = this.#options;
     const wasHeld = this.held;
     const startedAt = scheduler.now();
-    if (!wasHeld || this.#observed === undefined) {
+    if (!wasHeld || this.#observed === undefined || this.#again) {
+      this.#again = false;
       const read = await this.#read(name);
       if (read === undefined) return;
-      this.observe(read);
+      this.#absorb(read);
       if (!this.#mayTake()) return;
     }
     const current = this.#observed;
@@ -181,9 +186,8 @@ export class ControllerLease {
       this.#report();
     } catch (error) {
       if (!(error instanceof ConflictError) && !(error instanceof NotFoundError)) throw error;
+      // Somebody else has written it: read again and see who.
       this.#heldUntil = -Infinity;
-      this.#observed = undefined;
-      this.#report();
       this.#again = true;
     }
   }

@@ -32,13 +32,16 @@ export interface ControllerOptions {
     readonly minInSyncReplicas: number;
     readonly unclean: boolean;
   };
-  /** A majority of the brokers has been heard within the timeout. */
-  readonly onContact: () => void;
+  /** A majority of the running brokers was heard at that time (R7). */
+  readonly onMajority: (at: Millis) => void;
+  /** This broker itself has been in touch within the session timeout. */
+  readonly inTouch: () => boolean;
   readonly panic: (error: unknown) => never;
 }
 
 export interface HeartbeatAnswer {
-  readonly errorCode: "none" | "not-controller" | "stale-epoch";
+  /** "out-of-touch": the controller hears neither the API nor a majority, so hearing it proves nothing. */
+  readonly errorCode: "none" | "not-controller" | "stale-epoch" | "out-of-touch";
   readonly isFenced: boolean;
   readonly shouldShutDown: boolean;
 }
@@ -91,7 +94,10 @@ export class Controller {
     this.#active = false;
   }
 
-  /** The Lease was taken or lost. */
+  /**
+   * This broker is, or is no longer, the last known holder of the Lease. A Lease that cannot be renewed because the API
+   * is away does not end it: heartbeats go on to be answered, and what it decides is refused if it is outdated (C8).
+   */
   setActive(active: boolean): void {
     if (active === this.#active || this.#stopped) return;
     this.#active = active;
@@ -115,7 +121,7 @@ export class Controller {
   /** A broker's heartbeat on the internal listener; also this broker's own wish to stop. */
   heartbeat(id: BrokerId, epoch: number, wantsToStop: boolean): HeartbeatAnswer {
     if (!this.#active) return { errorCode: "not-controller", isFenced: true, shouldShutDown: false };
-    const { scheduler, image, self, logger } = this.#options;
+    const { scheduler, image, logger } = this.#options;
     const now = scheduler.now();
     if (epoch < (image.brokers.get(id)?.epoch ?? -1)) return staleEpoch();
     const heard = this.#sessions.heard(id, epoch, wantsToStop, now);
@@ -124,13 +130,18 @@ export class Controller {
       logger.info("broker session", { broker: id, epoch, draining: wantsToStop });
       this.#planSweep(true);
     }
-    const running = [...image.brokers.values()].filter((one) => !one.fenced).map((one) => one.id);
-    if (this.#sessions.heardCount(running, self, now) * 2 > running.length) this.#options.onContact();
+    this.#countMajority(now);
     return {
-      errorCode: "none",
+      errorCode: this.#options.inTouch() ? "none" : "out-of-touch",
       isFenced: image.brokers.get(id)?.fenced ?? true,
       shouldShutDown: wantsToStop && this.#drained(id),
     };
+  }
+
+  #countMajority(now: Millis): void {
+    const { image, self, onMajority } = this.#options;
+    const running = [...image.brokers.values()].filter((one) => !one.fenced || one.id === self);
+    onMajority(this.#sessions.majorityHeardAt(running.map((one) => one.id), self, now));
   }
 
   /** The heartbeat connection of a broker broke: if another is refused, its process is gone. */
@@ -185,6 +196,7 @@ export class Controller {
     const { scheduler, self, logger } = this.#options;
     if (this.#active) {
       const now = scheduler.now();
+      this.#countMajority(now);
       const expired = this.#sessions.expire(now, self);
       if (expired.length > 0) {
         logger.warn("brokers silent for the session timeout", { brokers: expired });

@@ -71,7 +71,7 @@ describe("partition changes", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 3 }),
-        fc.array(step, { maxLength: 40 }),
+        fc.array(step, { maxLength: 40, size: "max" }),
         (min, history) => {
           let state = initialState({ replicas: REPLICAS }, rulesFor(15, min));
           assert(state);
@@ -109,7 +109,7 @@ describe("partition changes", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 3 }),
-        fc.array(step, { maxLength: 60 }),
+        fc.array(step, { maxLength: 60, size: "max" }),
         (min, history) => {
           let state = initialState({ replicas: REPLICAS }, rulesFor(15, min));
           assert(state);

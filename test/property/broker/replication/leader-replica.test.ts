@@ -31,7 +31,7 @@ describe("leader replica", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 3 }),
-        fc.array(event, { maxLength: 60 }),
+        fc.array(event, { maxLength: 60, size: "max" }),
         (min, history) => {
           let now = 0;
           let end = 0;

@@ -213,8 +213,10 @@ export class ClassicGroup {
     this.leader = value.leader;
     for (const recorded of value.members) {
       const known = this.#members.get(recorded.memberId);
-      if (known === undefined) this.#insert(memberFrom(recorded, value.protocol ?? "", at));
-      else known.assignment = recorded.assignment;
+      // Taken out and put back: the order of members is the record's, here as after a failover.
+      this.#members.delete(recorded.memberId);
+      if (known !== undefined) known.assignment = recorded.assignment;
+      this.#insert(known ?? memberFrom(recorded, value.protocol ?? "", at));
     }
     this.state = value.members.length === 0 ? "Empty" : "Stable";
     this.#rearm(at);

@@ -11,7 +11,8 @@ export const handleDeleteGroups: Handler<DeleteGroupsRequest, DeleteGroupsRespon
   results: await Promise.all(
     [...new Set(request.groupsNames)].map(async (groupId) => {
       const deleted = await orErrorCode(context.services.groups.deleteGroup(groupId));
-      return { groupId, errorCode: deleted.ok ? deleted.value : deleted.errorCode };
+      const errorCode = deleted.ok ? deleted.value : deleted.errorCode;
+      return { groupId, errorCode, errorMessage: null };
     }),
   ),
 });

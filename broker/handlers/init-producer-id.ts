@@ -21,6 +21,8 @@ export const handleInitProducerId: Handler<InitProducerIdRequest, InitProducerId
     errorCode,
     producerId,
     producerEpoch,
+    ongoingTxnProducerId: -1,
+    ongoingTxnProducerEpoch: -1,
   });
   if (request.transactionalId !== null) return answer(ErrorCode.UNSUPPORTED_VERSION);
   const { producerId, producerEpoch } =

@@ -17,7 +17,8 @@ export const handleJoinGroup: Handler<JoinGroupRequest, JoinGroupResponse> = asy
       clientId: context.clientId ?? "",
       clientHost: `/${context.clientHost}`,
       protocolType: request.protocolType,
-      protocols: request.protocols,
+      // Copied: the group keeps them longer than the request's buffer may be kept.
+      protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: metadata.slice() })),
       sessionTimeoutMs,
       // Version 0 has no rebalance timeout of its own.
       rebalanceTimeoutMs: version === 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs,
@@ -29,6 +30,7 @@ export const handleJoinGroup: Handler<JoinGroupRequest, JoinGroupResponse> = asy
   return {
     ...answer,
     throttleTimeMs: 0,
+    members: [...answer.members],
     // Not nullable before version 7.
     protocolName: answer.protocolName ?? (version >= 7 ? null : ""),
   };

@@ -21,7 +21,11 @@ export const handleSyncGroup: Handler<SyncGroupRequest, SyncGroupResponse> = asy
       generationId,
       protocolType,
       protocolName,
-      assignments,
+      // Copied: the group keeps them longer than the request's buffer may be kept.
+      assignments: assignments.map((each) => ({
+        memberId: each.memberId,
+        assignment: each.assignment.slice(),
+      })),
     }),
   );
   return { throttleTimeMs: 0, ...(synced.ok ? synced.value : syncRefused(synced.errorCode)) };

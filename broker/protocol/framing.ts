@@ -1,0 +1,86 @@
+import { MalformedError } from "./reader.ts";
+
+const SIZE_BYTES = 4;
+const FIRST_CAPACITY = 4096;
+/** A buffer that grew larger for one frame is given back after it. */
+const KEPT_CAPACITY = 1024 * 1024;
+
+/**
+ * Chunks of a byte stream in, whole frames out. A frame that lies whole in a chunk is handed out as a view of it; any
+ * other is collected in a buffer that grows with the bytes that have come, never with the length that was claimed.
+ * (core)
+ */
+export class FrameSplitter {
+  readonly #maxFrameBytes: number;
+  #buffer = new Uint8Array(0);
+  /** Bytes of the unfinished frame, size included. */
+  #filled = 0;
+
+  constructor(maxFrameBytes: number) {
+    this.#maxFrameBytes = maxFrameBytes;
+  }
+
+  /** Bytes of an unfinished frame held here. */
+  get buffered(): number {
+    return this.#filled;
+  }
+
+  /** Hands out every frame that `chunk` completes. Throws MalformedError on a size that cannot be. */
+  push(chunk: Uint8Array, onFrame: (frame: Uint8Array) => void): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#filled === 0) {
+        const left = chunk.length - at;
+        if (left >= SIZE_BYTES) {
+          const size = this.#sizeAt(chunk, at);
+          if (left - SIZE_BYTES >= size) {
+            onFrame(chunk.subarray(at + SIZE_BYTES, at + SIZE_BYTES + size));
+            at += SIZE_BYTES + size;
+            continue;
+          }
+        }
+      }
+      at += this.#collect(chunk, at, onFrame);
+    }
+  }
+
+  /** Takes bytes for the unfinished frame. @returns how many were taken. */
+  #collect(chunk: Uint8Array, at: number, onFrame: (frame: Uint8Array) => void): number {
+    const target =
+      this.#filled < SIZE_BYTES ? SIZE_BYTES : SIZE_BYTES + this.#sizeAt(this.#buffer, 0);
+    const take = Math.min(target - this.#filled, chunk.length - at);
+    this.#reserve(this.#filled + take, target);
+    this.#buffer.set(chunk.subarray(at, at + take), this.#filled);
+    this.#filled += take;
+    if (this.#filled < SIZE_BYTES) return take;
+    const total = SIZE_BYTES + this.#sizeAt(this.#buffer, 0);
+    if (this.#filled < total) return take;
+    this.#filled = 0;
+    onFrame(this.#buffer.subarray(SIZE_BYTES, total));
+    if (this.#buffer.length > KEPT_CAPACITY) this.#buffer = new Uint8Array(0);
+    return take;
+  }
+
+  #reserve(needed: number, target: number): void {
+    if (needed <= this.#buffer.length) return;
+    const grown = Math.max(
+      needed,
+      Math.min(target, Math.max(FIRST_CAPACITY, 2 * this.#buffer.length)),
+    );
+    const buffer = new Uint8Array(grown);
+    buffer.set(this.#buffer.subarray(0, this.#filled));
+    this.#buffer = buffer;
+  }
+
+  #sizeAt(bytes: Uint8Array, at: number): number {
+    const size =
+      ((bytes[at] ?? 0) << 24) |
+      ((bytes[at + 1] ?? 0) << 16) |
+      ((bytes[at + 2] ?? 0) << 8) |
+      (bytes[at + 3] ?? 0);
+    if (size < 0 || size > this.#maxFrameBytes) {
+      throw new MalformedError(`frame of ${String(size)} bytes`);
+    }
+    return size;
+  }
+}

@@ -1,0 +1,128 @@
+import { assert } from "../../lib/assert.ts";
+
+const encoder = new TextEncoder();
+const TWO_32 = 4294967296;
+
+/**
+ * Bytes to be sent, as a list of parts: large byte fields are taken as they are and never copied. (pure)
+ */
+export class Writer {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView<ArrayBuffer>;
+  #position = 0;
+  /** Where the present part begins in the buffer. */
+  #partStart = 0;
+  readonly #parts: Uint8Array[] = [];
+  #partsLength = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get length(): number {
+    return this.#partsLength + this.#position - this.#partStart;
+  }
+
+  #reserve(length: number): number {
+    const at = this.#position;
+    const needed = at + length;
+    if (needed > this.#bytes.length) {
+      // Parts already taken keep their views of the old buffer.
+      const used = at - this.#partStart;
+      const bytes = new Uint8Array(Math.max(2 * (used + length), 256));
+      bytes.set(this.#bytes.subarray(this.#partStart, at));
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer);
+      this.#partStart = 0;
+      this.#position = used + length;
+      return used;
+    }
+    this.#position = needed;
+    return at;
+  }
+
+  boolean(value: boolean): void {
+    this.int8(value ? 1 : 0);
+  }
+  int8(value: number): void {
+    const at = this.#reserve(1);
+    this.#view.setInt8(at, value);
+  }
+  int16(value: number): void {
+    const at = this.#reserve(2);
+    this.#view.setInt16(at, value);
+  }
+  uint16(value: number): void {
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value);
+  }
+  int32(value: number): void {
+    const at = this.#reserve(4);
+    this.#view.setInt32(at, value);
+  }
+  uint32(value: number): void {
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value);
+  }
+  int64(value: number): void {
+    const at = this.#reserve(8);
+    this.#view.setInt32(at, Math.floor(value / TWO_32));
+    this.#view.setUint32(at + 4, value >>> 0);
+  }
+  float64(value: number): void {
+    const at = this.#reserve(8);
+    this.#view.setFloat64(at, value);
+  }
+  uuid(text: string): void {
+    const hex = text.replaceAll("-", "");
+    assert(hex.length === 32, "a uuid has 32 hex digits");
+    const at = this.#reserve(16);
+    for (let i = 0; i < 16; i++)
+      this.#bytes[at + i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  }
+  uvarint(value: number): void {
+    let rest = value;
+    while (rest >= 0x80) {
+      this.int8((rest % 128) | 0x80);
+      rest = Math.floor(rest / 128);
+    }
+    this.int8(rest);
+  }
+  varint(value: number): void {
+    this.uvarint(value < 0 ? -2 * value - 1 : 2 * value);
+  }
+  varlong(value: number): void {
+    this.varint(value);
+  }
+  /** The text's bytes without a length. */
+  text(bytes: Uint8Array): void {
+    const at = this.#reserve(bytes.length);
+    this.#bytes.set(bytes, at);
+  }
+  static utf8(text: string): Uint8Array {
+    return encoder.encode(text);
+  }
+  /** Bytes without a length; copied when small, else taken as a part of its own. */
+  raw(bytes: Uint8Array): void {
+    if (bytes.length <= 128) {
+      this.text(bytes);
+      return;
+    }
+    this.#cut();
+    this.#parts.push(bytes);
+    this.#partsLength += bytes.length;
+  }
+  #cut(): void {
+    if (this.#position === this.#partStart) return;
+    const part = this.#bytes.subarray(this.#partStart, this.#position);
+    this.#parts.push(part);
+    this.#partsLength += part.length;
+    this.#partStart = this.#position;
+  }
+  /** Everything written, in order. The writer is not to be used after. */
+  parts(): Uint8Array[] {
+    this.#cut();
+    return this.#parts;
+  }
+}

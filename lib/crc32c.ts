@@ -1,0 +1,63 @@
+import { crc32c as native } from "@node-rs/crc32";
+
+/** Below this length the call into the native routine costs more than the plain one. */
+const NATIVE_FROM = 128;
+
+const TABLES: readonly Uint32Array[] = makeTables();
+
+function makeTables(): Uint32Array[] {
+  const tables = Array.from({ length: 8 }, () => new Uint32Array(256));
+  for (let n = 0; n < 256; n++) {
+    let crc = n;
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) !== 0 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+    const first = tables[0];
+    if (first !== undefined) first[n] = crc >>> 0;
+  }
+  for (let n = 0; n < 256; n++) {
+    for (let k = 1; k < 8; k++) {
+      const before = tables[k - 1]?.[n] ?? 0;
+      const table = tables[k];
+      if (table !== undefined)
+        table[n] = ((tables[0]?.[before & 0xff] ?? 0) ^ (before >>> 8)) >>> 0;
+    }
+  }
+  return tables;
+}
+
+/** CRC-32C (Castagnoli), slicing by eight. `seed` continues an earlier checksum. */
+export function crc32cPlain(bytes: Uint8Array, start: number, end: number, seed: number): number {
+  const [t0, t1, t2, t3, t4, t5, t6, t7] = TABLES as readonly [
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+  ];
+  const at = (index: number): number => bytes[index] ?? 0;
+  let crc = ~seed;
+  let i = start;
+  for (; i + 8 <= end; i += 8) {
+    const low = crc ^ (at(i) | (at(i + 1) << 8) | (at(i + 2) << 16) | (at(i + 3) << 24));
+    crc =
+      (t7[low & 0xff] ?? 0) ^
+      (t6[(low >>> 8) & 0xff] ?? 0) ^
+      (t5[(low >>> 16) & 0xff] ?? 0) ^
+      (t4[low >>> 24] ?? 0) ^
+      (t3[at(i + 4)] ?? 0) ^
+      (t2[at(i + 5)] ?? 0) ^
+      (t1[at(i + 6)] ?? 0) ^
+      (t0[at(i + 7)] ?? 0);
+  }
+  for (; i < end; i++) crc = (t0[(crc ^ at(i)) & 0xff] ?? 0) ^ (crc >>> 8);
+  return ~crc >>> 0;
+}
+
+/** CRC-32C of bytes [start, end); `seed` is the checksum of what came before. */
+export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 0): number {
+  if (end - start < NATIVE_FROM) return crc32cPlain(bytes, start, end, seed);
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
+  return native(view, seed) >>> 0;
+}

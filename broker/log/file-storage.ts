@@ -1,0 +1,189 @@
+import fs from "node:fs";
+import path from "node:path";
+import { type Storage, StorageError, type StorageFile } from "./storage.ts";
+
+/** A volume that is a folder of this machine (edge). The folder is made if need be. */
+export async function createFileStorage(root: string): Promise<Storage> {
+  await attempt(fs.promises.mkdir(root, { recursive: true }));
+  return new FileStorage(root);
+}
+
+class FileStorage implements Storage {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  #path(name: string): string {
+    return path.join(this.#root, name);
+  }
+
+  async open(name: string, mode: "create" | "existing"): Promise<StorageFile> {
+    const flags = fs.constants.O_RDWR | (mode === "create" ? fs.constants.O_CREAT : 0);
+    const handle = await attempt(fs.promises.open(this.#path(name), flags, 0o644));
+    const { size } = await attempt(handle.stat());
+    return new OpenFile(handle, size);
+  }
+
+  async list(directory: string): Promise<readonly string[]> {
+    try {
+      return (await fs.promises.readdir(this.#path(directory))).sort();
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return [];
+      throw storageError(error);
+    }
+  }
+
+  async makeDirectory(name: string): Promise<void> {
+    await attempt(fs.promises.mkdir(this.#path(name), { recursive: true }));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await attempt(fs.promises.rename(this.#path(from), this.#path(to)));
+  }
+
+  async remove(name: string): Promise<void> {
+    await attempt(fs.promises.rm(this.#path(name), { force: true }));
+  }
+
+  async removeTree(name: string): Promise<void> {
+    await attempt(fs.promises.rm(this.#path(name), { recursive: true, force: true }));
+  }
+
+  async syncDirectory(name: string): Promise<void> {
+    const handle = await attempt(fs.promises.open(this.#path(name), "r"));
+    try {
+      await attempt(handle.sync());
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async readFile(name: string): Promise<Uint8Array | undefined> {
+    try {
+      return await fs.promises.readFile(this.#path(name));
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return undefined;
+      throw storageError(error);
+    }
+  }
+
+  async writeFileAtomic(name: string, content: Uint8Array): Promise<void> {
+    const target = this.#path(name);
+    const temporary = `${target}.tmp`;
+    const handle = await attempt(fs.promises.open(temporary, "w", 0o644));
+    try {
+      await attempt(handle.writeFile(content));
+      await attempt(handle.datasync());
+    } finally {
+      await handle.close();
+    }
+    await attempt(fs.promises.rename(temporary, target));
+    await this.syncDirectory(path.dirname(name));
+  }
+
+  async usage(): Promise<{ freeBytes: number; capacityBytes: number }> {
+    const { bavail, blocks, bsize } = await attempt(fs.promises.statfs(this.#root));
+    return { freeBytes: bavail * bsize, capacityBytes: blocks * bsize };
+  }
+}
+
+class OpenFile implements StorageFile {
+  readonly #handle: fs.promises.FileHandle;
+  #size: number;
+
+  constructor(handle: fs.promises.FileHandle, size: number) {
+    this.#handle = handle;
+    this.#size = size;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  async write(position: number, parts: readonly Uint8Array[]): Promise<void> {
+    let at = position;
+    let rest = parts.filter((part) => part.length > 0);
+    while (rest.length > 0) {
+      const { bytesWritten } = await attempt(this.#handle.writev(rest, at));
+      at += bytesWritten;
+      rest = without(rest, bytesWritten);
+    }
+    this.#size = Math.max(this.#size, at);
+  }
+
+  writeSync(position: number, parts: readonly Uint8Array[]): void {
+    let at = position;
+    let rest = parts.filter((part) => part.length > 0);
+    try {
+      while (rest.length > 0) {
+        const first = rest[0];
+        const written =
+          rest.length === 1 && first !== undefined
+            ? fs.writeSync(this.#handle.fd, first, 0, first.length, at)
+            : fs.writevSync(this.#handle.fd, rest, at);
+        at += written;
+        rest = without(rest, written);
+      }
+    } catch (error) {
+      throw storageError(error);
+    }
+    this.#size = Math.max(this.#size, at);
+  }
+
+  async read(position: number, into: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < into.length) {
+      const { bytesRead } = await attempt(
+        this.#handle.read(into, filled, into.length - filled, position + filled),
+      );
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled;
+  }
+
+  sync(): Promise<void> {
+    return attempt(this.#handle.datasync());
+  }
+
+  async truncate(size: number): Promise<void> {
+    await attempt(this.#handle.truncate(size));
+    this.#size = size;
+  }
+
+  async close(): Promise<void> {
+    await attempt(this.#handle.close());
+  }
+}
+
+/** What is left to write after a short write. */
+function without(parts: readonly Uint8Array[], written: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let skip = written;
+  for (const part of parts) {
+    if (skip >= part.length) skip -= part.length;
+    else {
+      rest.push(skip === 0 ? part : part.subarray(skip));
+      skip = 0;
+    }
+  }
+  return rest;
+}
+
+async function attempt<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw storageError(error);
+  }
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown }).code ?? "EIO");
+}
+
+function storageError(error: unknown): StorageError {
+  return new StorageError(codeOf(error), error instanceof Error ? error.message : String(error));
+}

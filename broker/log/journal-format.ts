@@ -1,0 +1,111 @@
+import { crc32c } from "../../lib/crc32c.ts";
+import { batchSizeAt, batchHeaderAt, crcMatches, BATCH_HEADER_BYTES } from "../protocol/record-batch.ts";
+
+/**
+ * A journal is a stream of entries at growing positions, cut into files. A file begins with a header that says at
+ * which position; an entry says its own, so that what a recycled file held before is never taken for new. (pure)
+ *
+ * Entry: crc u32, length u32, position f64, kind u8, 3 spare, topic id 16, partition u32, offset f64, payload. The
+ * checksum covers all of the entry but, in an append, the part of the batch that the batch's own checksum covers.
+ */
+export const ENTRY_HEADER_BYTES = 48;
+export const FILE_HEADER_BYTES = 4096;
+const FILE_MAGIC = 0x464a_4c31;
+/** Of a batch, the bytes before those under its own checksum. */
+const BATCH_UNCOVERED_BYTES = 21;
+
+export const EntryKind = {
+  /** A record batch at its offset. */
+  append: 1,
+  /** The log ends at the offset. */
+  truncate: 2,
+  /** The log is empty and begins at the offset. */
+  startAt: 3,
+  /** Payload i32: a leader epoch begins at the offset. */
+  epoch: 4,
+  /** The log starts at the offset. */
+  logStart: 5,
+} as const;
+
+export type EntryKindValue = (typeof EntryKind)[keyof typeof EntryKind];
+
+export interface EntryHead {
+  readonly kind: EntryKindValue;
+  readonly topicId: Uint8Array;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** Writes the header of an entry whose payload lies behind it already, and its checksum. */
+export function sealEntry(
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+  journalPosition: number,
+  head: EntryHead,
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint32(at + 4, length);
+  view.setFloat64(at + 8, journalPosition);
+  view.setUint32(at + 16, head.kind << 24);
+  bytes.set(head.topicId, at + 20);
+  view.setUint32(at + 36, head.partition);
+  view.setFloat64(at + 40, head.offset);
+  view.setUint32(at, crc32c(bytes, at + 4, at + coveredBytes(head.kind, length)));
+}
+
+function coveredBytes(kind: number, length: number): number {
+  return kind === EntryKind.append
+    ? Math.min(length, ENTRY_HEADER_BYTES + BATCH_UNCOVERED_BYTES)
+    : length;
+}
+
+export interface Entry extends EntryHead {
+  readonly payload: Uint8Array;
+  /** Where the next entry is. */
+  readonly next: number;
+}
+
+/** The entry at `at`, or undefined when no whole, valid entry of that journal position is there: the torn tail. */
+export function readEntry(bytes: Uint8Array, at: number, journalPosition: number): Entry | undefined {
+  if (bytes.length - at < ENTRY_HEADER_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = view.getUint32(at + 4);
+  if (length < ENTRY_HEADER_BYTES || length > bytes.length - at) return undefined;
+  if (view.getFloat64(at + 8) !== journalPosition) return undefined;
+  const kind = view.getUint8(at + 16) as EntryKindValue;
+  if (kind < EntryKind.append || kind > EntryKind.logStart) return undefined;
+  if (crc32c(bytes, at + 4, at + coveredBytes(kind, length)) !== view.getUint32(at)) return undefined;
+  const payload = bytes.subarray(at + ENTRY_HEADER_BYTES, at + length);
+  if (kind === EntryKind.append) {
+    const size = batchSizeAt(payload, 0);
+    if (size !== payload.length || size < BATCH_HEADER_BYTES) return undefined;
+    if (!crcMatches(payload, batchHeaderAt(payload, 0, size))) return undefined;
+  }
+  return {
+    kind,
+    topicId: bytes.subarray(at + 20, at + 36),
+    partition: view.getUint32(at + 36),
+    offset: view.getFloat64(at + 40),
+    payload,
+    next: at + length,
+  };
+}
+
+/** The first bytes of a journal file: the position of its first entry. */
+export function fileHeader(startPosition: number): Uint8Array {
+  const bytes = new Uint8Array(FILE_HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, FILE_MAGIC);
+  view.setFloat64(4, startPosition);
+  view.setUint32(12, crc32c(bytes, 0, 12));
+  return bytes;
+}
+
+/** The start position of a file, or undefined when it has no valid header (never synced). */
+export function readFileHeader(bytes: Uint8Array): number | undefined {
+  if (bytes.length < FILE_HEADER_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(0) !== FILE_MAGIC || view.getUint32(12) !== crc32c(bytes, 0, 12)) return undefined;
+  return view.getFloat64(4);
+}

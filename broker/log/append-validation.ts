@@ -1,0 +1,61 @@
+import type { EpochMillis } from "../../lib/units.ts";
+import { ProtocolError } from "../errors.ts";
+import { ErrorCode } from "../protocol/error-codes.ts";
+import { MalformedError } from "../protocol/reader.ts";
+import { batchAt, type BatchHeader, crcMatches } from "../protocol/record-batch.ts";
+import type { LogConfig } from "./types.ts";
+
+const MAGIC = 2;
+const MAX_CODEC = 4;
+
+/** The one batch of a client's records field, or the batches of a coordinator's. Throws CORRUPT_MESSAGE, INVALID_RECORD. */
+export function parseBatches(records: Uint8Array, origin: "client" | "coordinator"): readonly BatchHeader[] {
+  const batches: BatchHeader[] = [];
+  try {
+    for (let at = 0; at < records.length; ) {
+      const batch = batchAt(records, at);
+      batches.push(batch);
+      at += batch.size;
+    }
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw new ProtocolError(ErrorCode.CORRUPT_MESSAGE, error.message);
+  }
+  if (batches.length === 0) throw new ProtocolError(ErrorCode.INVALID_RECORD, "no record batch");
+  if (origin === "client" && batches.length > 1) {
+    throw new ProtocolError(ErrorCode.INVALID_RECORD, "more than one record batch for a partition");
+  }
+  return batches;
+}
+
+/**
+ * What may enter a log as a leader's append, looking at the header and the checksum only. Throws CORRUPT_MESSAGE,
+ * INVALID_RECORD, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE.
+ */
+export function validateBatch(
+  records: Uint8Array,
+  batch: BatchHeader,
+  config: LogConfig,
+  now: EpochMillis,
+  origin: "client" | "coordinator",
+): void {
+  if (batch.magic !== MAGIC) throw new ProtocolError(ErrorCode.INVALID_RECORD, "record batch version");
+  if (!crcMatches(records, batch)) throw new ProtocolError(ErrorCode.CORRUPT_MESSAGE, "checksum");
+  if (batch.size > config.maxMessageBytes) throw new ProtocolError(ErrorCode.MESSAGE_TOO_LARGE);
+  if (batch.codec > MAX_CODEC) throw new ProtocolError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE);
+  if (batch.count <= 0 || batch.count !== batch.lastOffsetDelta + 1) {
+    throw new ProtocolError(ErrorCode.INVALID_RECORD, "record count does not match the offsets");
+  }
+  if (origin === "client" && batch.control) {
+    throw new ProtocolError(ErrorCode.INVALID_RECORD, "control batch from a client");
+  }
+  if (batch.producerId >= 0 && !batch.control && (batch.baseSequence < 0 || batch.producerEpoch < 0)) {
+    throw new ProtocolError(ErrorCode.INVALID_RECORD, "producer id without sequence");
+  }
+  if (config.timestampType === "CreateTime" && origin === "client") {
+    const { maxTimestamp } = batch;
+    const tooLate = maxTimestamp - now > config.timestampAfterMaxMs;
+    const tooEarly = maxTimestamp >= 0 && now - maxTimestamp > config.timestampBeforeMaxMs;
+    if (tooLate || tooEarly) throw new ProtocolError(ErrorCode.INVALID_TIMESTAMP);
+  }
+}

@@ -1,0 +1,312 @@
+import { assert } from "../../lib/assert.ts";
+import type { Scheduler } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Arena, Extent } from "./arena.ts";
+import {
+  ENTRY_HEADER_BYTES,
+  type Entry,
+  type EntryHead,
+  fileHeader,
+  FILE_HEADER_BYTES,
+  readEntry,
+  readFileHeader,
+  sealEntry,
+} from "./journal-format.ts";
+import { type Storage, StorageError, type StorageFile } from "./storage.ts";
+
+/** Whoever waits for its entries to be on stable storage. */
+export interface JournalClient {
+  /** All that it had appended up to `offset` is stable. */
+  markStable(offset: number): void;
+}
+
+const DIRECTORY = "journal";
+/** Up to this many bytes a write on the loop costs less than a hop to the thread pool. */
+const SYNC_WRITE_BYTES = 128 * 1024;
+const RETRY_MS = 250;
+const SPARE_FILES = 2;
+
+interface JournalFile {
+  readonly name: string;
+  readonly start: number;
+  end: number;
+}
+
+interface Piece {
+  readonly extent: Extent;
+  readonly from: number;
+  to: number;
+}
+
+/**
+ * One journal for all logs of the broker (DESIGN.md §4): what a loop turn appended is written with one gathered write and
+ * one fdatasync at its end; what comes while a sync is on its way gathers for the next.
+ */
+export class Journal {
+  readonly #storage: Storage;
+  readonly #scheduler: Scheduler;
+  readonly #logger: Logger;
+  readonly #arena: Arena;
+  readonly #fileBytes: number;
+  readonly #panic: (error: unknown) => never;
+  #appended: number;
+  #synced: number;
+  #pieces: Piece[] = [];
+  #dirty = new Map<JournalClient, number>();
+  #waiters: { readonly position: number; readonly resolve: () => void }[] = [];
+  #flushPlanned = false;
+  #flushing = false;
+  #failing = false;
+  #closed = false;
+  #file: { readonly open: StorageFile; readonly info: JournalFile; headerWritten: boolean } | undefined;
+  #files: JournalFile[] = [];
+  #spares: string[] = [];
+  #nextName = 0;
+
+  private constructor(options: JournalOptions, position: number) {
+    this.#storage = options.storage;
+    this.#scheduler = options.scheduler;
+    this.#logger = options.logger;
+    this.#arena = options.arena;
+    this.#fileBytes = options.fileBytes;
+    this.#panic = options.panic;
+    this.#appended = position;
+    this.#synced = position;
+  }
+
+  /**
+   * Opens the journal and hands every whole entry from `from` on to `replay`, in order. A torn tail is cut there.
+   */
+  static async open(
+    options: JournalOptions,
+    from: number,
+    replay: (entry: Entry) => Promise<void> | void,
+  ): Promise<Journal> {
+    const { storage } = options;
+    await storage.makeDirectory(DIRECTORY);
+    const found: (JournalFile & { readonly bytes: number })[] = [];
+    const stale: string[] = [];
+    let highest = -1;
+    for (const name of await storage.list(DIRECTORY)) {
+      const number = /^(\d+)\.journal$/.exec(name)?.[1];
+      if (number === undefined) continue;
+      highest = Math.max(highest, Number(number));
+      const file = await storage.open(`${DIRECTORY}/${name}`, "existing");
+      const head = new Uint8Array(FILE_HEADER_BYTES);
+      const filled = await file.read(0, head);
+      const start = readFileHeader(head.subarray(0, filled));
+      const bytes = file.size;
+      await file.close();
+      if (start === undefined) stale.push(name);
+      else found.push({ name, start, end: start, bytes });
+    }
+    found.sort((a, b) => a.start - b.start);
+    let position = from;
+    for (const [index, file] of found.entries()) {
+      const next = found[index + 1];
+      // Wholly before the checkpoint, or not connected to what was replayed so far.
+      if ((next !== undefined && next.start <= position) || file.start > position) continue;
+      position = await replayFile(options, file, position, replay);
+      file.end = position;
+    }
+    const journal = new Journal(options, position);
+    journal.#nextName = highest + 1;
+    journal.#files = found.map(({ name, start, end }) => ({ name, start, end }));
+    journal.#spares = stale;
+    return journal;
+  }
+
+  /** Position behind the last entry appended. */
+  get position(): number {
+    return this.#appended;
+  }
+  /** The volume is full: nothing may be appended until it is not. */
+  get refusing(): boolean {
+    return this.#failing || this.#closed;
+  }
+
+  /**
+   * Appends an entry, in memory; it is written at the end of this turn.
+   * @param fill writes the payload at the given place of the extent, which stays the entry's home.
+   */
+  append(
+    head: EntryHead,
+    payloadBytes: number,
+    fill: (bytes: Uint8Array, at: number) => void,
+    client: JournalClient,
+    clientOffset: number,
+  ): { readonly extent: Extent; readonly payloadAt: number } {
+    const length = ENTRY_HEADER_BYTES + payloadBytes;
+    const extent = this.#arena.room(length);
+    const at = extent.filled;
+    const payloadAt = at + ENTRY_HEADER_BYTES;
+    fill(extent.bytes, payloadAt);
+    sealEntry(extent.bytes, at, length, this.#appended, head);
+    extent.filled = at + length;
+    this.#appended += length;
+    const last = this.#pieces.at(-1);
+    if (last?.extent === extent && last.to === at) last.to = extent.filled;
+    else {
+      extent.holds++;
+      this.#pieces.push({ extent, from: at, to: extent.filled });
+    }
+    this.#dirty.set(client, clientOffset);
+    this.#planFlush();
+    return { extent, payloadAt };
+  }
+
+  /** Resolves when everything appended so far is on stable storage. */
+  flush(): Promise<void> {
+    if (this.#synced >= this.#appended) return Promise.resolve();
+    const position = this.#appended;
+    return new Promise((resolve) => {
+      this.#waiters.push({ position, resolve });
+      this.#planFlush();
+    });
+  }
+
+  /** Entries before `position` are not needed any more: their files are kept as spares or removed. */
+  async freeBefore(position: number): Promise<void> {
+    const current = this.#file?.info;
+    const freed = this.#files.filter((file) => file !== current && file.end <= position);
+    if (freed.length === 0) return;
+    this.#files = this.#files.filter((file) => !freed.includes(file));
+    for (const { name } of freed) {
+      if (this.#spares.length < SPARE_FILES) this.#spares.push(name);
+      else await this.#storage.remove(`${DIRECTORY}/${name}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#file?.open.close();
+    this.#file = undefined;
+  }
+
+  #planFlush(): void {
+    if (this.#flushPlanned || this.#flushing || this.#failing) return;
+    this.#flushPlanned = true;
+    this.#scheduler.soon(() => {
+      this.#flushPlanned = false;
+      if (this.#closed || this.#flushing) return;
+      this.#flushAll().catch((error: unknown) => this.#panic(error));
+    });
+  }
+
+  async #flushAll(): Promise<void> {
+    this.#flushing = true;
+    while (this.#pieces.length > 0 && !this.#closed) {
+      const pieces = this.#pieces;
+      const dirty = this.#dirty;
+      const position = this.#appended;
+      this.#pieces = [];
+      this.#dirty = new Map();
+      try {
+        await this.#write(pieces);
+      } catch (error) {
+        if (this.#closed) break;
+        // Whether a failed fdatasync lost anything cannot be known: only a full volume, found by the write, is coped with.
+        if (!(error instanceof StorageError) || error.code !== "ENOSPC") throw error;
+        this.#putBack(pieces, dirty);
+        this.#logger.error("the volume is full: appends are refused", { retryMs: RETRY_MS });
+        this.#failing = true;
+        this.#scheduler.after(RETRY_MS, () => {
+          this.#failing = false;
+          this.#planFlush();
+        });
+        break;
+      }
+      for (const piece of pieces) piece.extent.holds--;
+      this.#synced = position;
+      for (const [client, offset] of dirty) client.markStable(offset);
+      this.#wake();
+    }
+    this.#flushing = false;
+  }
+
+  #putBack(pieces: Piece[], dirty: Map<JournalClient, number>): void {
+    this.#pieces = [...pieces, ...this.#pieces];
+    for (const [client, offset] of this.#dirty) dirty.set(client, offset);
+    this.#dirty = dirty;
+  }
+
+  #wake(): void {
+    if (this.#waiters.length === 0) return;
+    const still = this.#waiters.filter((waiter) => waiter.position > this.#synced);
+    const done = this.#waiters.filter((waiter) => waiter.position <= this.#synced);
+    this.#waiters = still;
+    for (const waiter of done) waiter.resolve();
+  }
+
+  async #write(pieces: readonly Piece[]): Promise<void> {
+    const parts = pieces.map(({ extent, from, to }) => extent.bytes.subarray(from, to));
+    let bytes = 0;
+    for (const part of parts) bytes += part.length;
+    const file = await this.#fileFor(bytes);
+    const at = FILE_HEADER_BYTES + file.info.end - file.info.start;
+    if (!file.headerWritten) {
+      await file.open.write(0, [fileHeader(file.info.start)]);
+      file.headerWritten = true;
+    }
+    if (bytes <= SYNC_WRITE_BYTES) file.open.writeSync(at, parts);
+    else await file.open.write(at, parts);
+    await file.open.sync();
+    file.info.end += bytes;
+  }
+
+  async #fileFor(bytes: number): Promise<NonNullable<Journal["#file"]>> {
+    const present = this.#file;
+    if (present !== undefined) {
+      const used = present.info.end - present.info.start;
+      if (used === 0 || used + bytes <= this.#fileBytes) return present;
+      this.#file = undefined;
+      await present.open.close();
+    }
+    const spare = this.#spares.pop();
+    const name = spare ?? `${String(this.#nextName++).padStart(10, "0")}.journal`;
+    const open = await this.#storage.open(`${DIRECTORY}/${name}`, "create");
+    if (spare === undefined) await this.#storage.syncDirectory(DIRECTORY);
+    const info: JournalFile = { name, start: this.#synced, end: this.#synced };
+    assert(!this.#files.some((file) => file.name === name), "L2: a journal file in use is not recycled");
+    this.#files.push(info);
+    const opened = { open, info, headerWritten: false };
+    this.#file = opened;
+    return opened;
+  }
+}
+
+export interface JournalOptions {
+  readonly storage: Storage;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly arena: Arena;
+  /** A file is changed for the next one when it would grow beyond this. */
+  readonly fileBytes: number;
+  readonly panic: (error: unknown) => never;
+}
+
+/** Replays one file's entries from `position`. @returns the position behind the last whole one. */
+async function replayFile(
+  options: JournalOptions,
+  file: JournalFile & { readonly bytes: number },
+  position: number,
+  replay: (entry: Entry) => Promise<void> | void,
+): Promise<number> {
+  const open = await options.storage.open(`${DIRECTORY}/${file.name}`, "existing");
+  try {
+    const skip = FILE_HEADER_BYTES + (position - file.start);
+    const content = new Uint8Array(Math.max(0, file.bytes - skip));
+    const filled = await open.read(skip, content);
+    const bytes = content.subarray(0, filled);
+    let at = 0;
+    for (;;) {
+      const entry = readEntry(bytes, at, position + at);
+      if (entry === undefined) break;
+      await replay(entry);
+      at = entry.next;
+    }
+    return position + at;
+  } finally {
+    await open.close();
+  }
+}

@@ -13,7 +13,11 @@ export interface BrokerCluster extends KubeObject {
     };
     readonly resources?: unknown;
     /** Client listener inside the cluster; 9092 unless set. */
-    readonly listeners?: readonly { readonly name: string; readonly port: number; readonly type?: string }[];
+    readonly listeners?: readonly {
+      readonly name: string;
+      readonly port: number;
+      readonly type?: string;
+    }[];
     /** Node label that names the rack. */
     readonly rackKey?: string;
     /** Kafka broker configs by Kafka's names, values as strings. */

@@ -193,7 +193,9 @@ function leaveIsr(
   let isr = state.isr;
   let elr = state.elr;
   // The leader goes last, so that the last member standing is the one with the most.
-  const leaving = isr.filter(leaves).sort((a, b) => Number(a === state.leader) - Number(b === state.leader));
+  const leaving = isr
+    .filter(leaves)
+    .sort((a, b) => Number(a === state.leader) - Number(b === state.leader));
   for (const id of leaving) {
     if (isr.length === 1) break; // C5
     if (isr.length <= minInSyncReplicas && !elr.includes(id)) elr = [...elr, id];

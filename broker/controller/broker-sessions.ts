@@ -61,7 +61,12 @@ export class BrokerSessions {
    * @returns "stale" when the epoch is older than one seen: a former process; "changed" when elections may have to
    * follow (the broker came, came anew, or wants to stop); else "same".
    */
-  heard(id: BrokerId, epoch: number, wantsToStop: boolean, now: Millis): "stale" | "changed" | "same" {
+  heard(
+    id: BrokerId,
+    epoch: number,
+    wantsToStop: boolean,
+    now: Millis,
+  ): "stale" | "changed" | "same" {
     const session = this.#sessions.get(id);
     if (session !== undefined && epoch < session.epoch) return "stale";
     if (session?.epoch !== epoch || session.state === "dead") {

@@ -31,25 +31,27 @@ interface Observed {
 const RENEW_MS = 1000;
 const DURATION_SECONDS = 3;
 
+export interface ControllerLeaseOptions {
+  readonly kube: KubeApi;
+  readonly namespace: string;
+  readonly name: string;
+  readonly clusterName: string;
+  readonly self: Holder;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  /** The holder changed, as far as is known here. */
+  readonly onHolder: (holder: Holder | undefined) => void;
+  /** Whether the broker has a newer process than the holder: then the holder is gone. */
+  readonly superseded: (holder: Holder) => boolean;
+}
+
 /**
  * The controller's Lease (DESIGN.md §3): renewed each second, taken when its holder is provably dead or when it has not
  * changed for its duration by this observer's own clock. It decides who does the work of the controller and nothing
  * else (docs/invariants.md C8).
  */
 export class ControllerLease {
-  readonly #options: {
-    readonly kube: KubeApi;
-    readonly namespace: string;
-    readonly name: string;
-    readonly clusterName: string;
-    readonly self: Holder;
-    readonly scheduler: Scheduler;
-    readonly logger: Logger;
-    /** The holder changed, as far as is known here. */
-    readonly onHolder: (holder: Holder | undefined) => void;
-    /** Whether the broker has a newer process than the holder: then the holder is gone. */
-    readonly superseded: (holder: Holder) => boolean;
-  };
+  readonly #options: ControllerLeaseOptions;
   #observed: Observed | undefined;
   #heldUntil: Millis = -Infinity;
   #provablyDead: string | undefined;
@@ -57,7 +59,7 @@ export class ControllerLease {
   #again = false;
   #stopped = false;
 
-  constructor(options: ControllerLease["#options"]) {
+  constructor(options: ControllerLeaseOptions) {
     this.#options = options;
   }
 
@@ -144,7 +146,8 @@ export class ControllerLease {
     const identity = observed.lease.spec?.holderIdentity ?? "";
     const holder = parseHolder(identity);
     if (holder === undefined || identity === this.#provablyDead) return true;
-    if (identity === holderIdentity(this.#options.self) || this.#options.superseded(holder)) return true;
+    if (identity === holderIdentity(this.#options.self) || this.#options.superseded(holder))
+      return true;
     const duration = (observed.lease.spec?.leaseDurationSeconds ?? DURATION_SECONDS) * 1000;
     return this.#options.scheduler.now() - observed.since >= duration;
   }

@@ -120,7 +120,8 @@ export class Controller {
 
   /** A broker's heartbeat on the internal listener; also this broker's own wish to stop. */
   heartbeat(id: BrokerId, epoch: number, wantsToStop: boolean): HeartbeatAnswer {
-    if (!this.#active) return { errorCode: "not-controller", isFenced: true, shouldShutDown: false };
+    if (!this.#active)
+      return { errorCode: "not-controller", isFenced: true, shouldShutDown: false };
     const { scheduler, image, logger } = this.#options;
     const now = scheduler.now();
     if (epoch < (image.brokers.get(id)?.epoch ?? -1)) return staleEpoch();
@@ -141,7 +142,13 @@ export class Controller {
   #countMajority(now: Millis): void {
     const { image, self, onMajority } = this.#options;
     const running = [...image.brokers.values()].filter((one) => !one.fenced || one.id === self);
-    onMajority(this.#sessions.majorityHeardAt(running.map((one) => one.id), self, now));
+    onMajority(
+      this.#sessions.majorityHeardAt(
+        running.map((one) => one.id),
+        self,
+        now,
+      ),
+    );
   }
 
   /** The heartbeat connection of a broker broke: if another is refused, its process is gone. */
@@ -185,7 +192,8 @@ export class Controller {
       for (const record of slice.partitions) {
         if (record.state?.leader !== id) continue;
         if (this.#inFlight.has(keyOf(record))) return false;
-        if (step(this.#rules(record), [id])(record.state, record.placement) !== undefined) return false;
+        if (step(this.#rules(record), [id])(record.state, record.placement) !== undefined)
+          return false;
       }
     }
     return true;
@@ -265,7 +273,11 @@ export class Controller {
     const { image, store, leaderSettleMs, panic } = this.#options;
     const settledBroker = (id: BrokerId): boolean => {
       const session = this.#sessions.get(id);
-      return session?.state === "alive" && !session.draining && now - session.aliveSince >= leaderSettleMs;
+      return (
+        session?.state === "alive" &&
+        !session.draining &&
+        now - session.aliveSince >= leaderSettleMs
+      );
     };
     for (const slice of image.slices.values()) {
       for (const record of slice.partitions) {
@@ -291,7 +303,10 @@ export class Controller {
     this.#initializing.add(slice);
     this.#addRecords(slice)
       .catch((error: unknown) => {
-        this.#options.logger.debug("records of new partitions wait", { slice, error: String(error) });
+        this.#options.logger.debug("records of new partitions wait", {
+          slice,
+          error: String(error),
+        });
       })
       .finally(() => {
         this.#initializing.delete(slice);
@@ -321,7 +336,11 @@ export class Controller {
       [
         // Records are appended to what was read, and only to that.
         { op: "test", path: "/metadata/resourceVersion", value: slice.metadata.resourceVersion },
-        { op: "add", path: "/status", value: { ...slice.status, partitions: [...recorded, ...added] } },
+        {
+          op: "add",
+          path: "/status",
+          value: { ...slice.status, partitions: [...recorded, ...added] },
+        },
       ],
       { subresource: "status" },
     );
@@ -335,7 +354,8 @@ export class Controller {
     for (const session of this.#sessions.all()) {
       const broker = image.brokers.get(session.id);
       if (broker?.epoch !== session.epoch || this.#statePatches.has(session.id)) continue;
-      const wanted = session.state === "dead" ? "fenced" : session.draining ? "draining" : "running";
+      const wanted =
+        session.state === "dead" ? "fenced" : session.draining ? "draining" : "running";
       if (broker.state === wanted) continue;
       this.#statePatches.add(session.id);
       this.#patchState(session.id, session.epoch, wanted)

@@ -1,4 +1,9 @@
-import type { BrokerEndpoint, BrokerId, BrokerObject, StorageIncarnation } from "../../cluster/broker.ts";
+import type {
+  BrokerEndpoint,
+  BrokerId,
+  BrokerObject,
+  StorageIncarnation,
+} from "../../cluster/broker.ts";
 import { restart } from "../../cluster/partition-change.ts";
 import {
   API_VERSION,
@@ -9,7 +14,13 @@ import {
   partitionSlices,
 } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
-import { AlreadyExistsError, ConflictError, ForbiddenError, InvalidError, NotFoundError } from "../../kube/errors.ts";
+import {
+  AlreadyExistsError,
+  ConflictError,
+  ForbiddenError,
+  InvalidError,
+  NotFoundError,
+} from "../../kube/errors.ts";
 import { type Scheduler, sleep } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
@@ -54,7 +65,8 @@ export async function register(options: RegistrationOptions): Promise<Registered
   const bumped = await persist(options, "register", () => bumpEpoch(options));
   const recorded = bumped.status?.storage;
   const volumeLost =
-    recorded !== undefined && (recorded.id !== storage.id || recorded.generation > storage.generation);
+    recorded !== undefined &&
+    (recorded.id !== storage.id || recorded.generation > storage.generation);
   if (volumeLost) {
     options.logger.warn("the volume is not the one that was recorded: leaving all in-sync sets", {
       recorded,
@@ -138,7 +150,13 @@ async function create(options: RegistrationOptions): Promise<BrokerObject> {
       namespace,
       labels: { [CLUSTER_LABEL]: clusterName, [BROKER_ID_LABEL]: String(brokerId) },
       ownerReferences: [
-        { apiVersion: API_VERSION, kind: "BrokerCluster", name: clusterName, uid, controller: true },
+        {
+          apiVersion: API_VERSION,
+          kind: "BrokerCluster",
+          name: clusterName,
+          uid,
+          controller: true,
+        },
       ],
     },
     spec: { cluster: clusterName, id: brokerId },
@@ -166,7 +184,11 @@ export class SupersededError extends Error {
 }
 
 /** Repeats a step until it is done: a starting broker has nothing better to do than to wait for the API. */
-async function persist<T>(options: RegistrationOptions, what: string, step: () => Promise<T>): Promise<T> {
+async function persist<T>(
+  options: RegistrationOptions,
+  what: string,
+  step: () => Promise<T>,
+): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     if (options.stopped()) throw new SupersededError("stopped while registering");
     try {
@@ -176,7 +198,12 @@ async function persist<T>(options: RegistrationOptions, what: string, step: () =
         throw new SupersededError("a newer process has registered with this broker's id");
       }
       const passing = error instanceof ConflictError || error instanceof AlreadyExistsError;
-      const level = passing || attempt % 20 !== 0 ? "debug" : error instanceof ForbiddenError ? "error" : "warn";
+      const level =
+        passing || attempt % 20 !== 0
+          ? "debug"
+          : error instanceof ForbiddenError
+            ? "error"
+            : "warn";
       options.logger[level]("registration waits", { what, attempt, error: String(error) });
       const ceiling = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** Math.min(attempt, 5));
       await sleep(options.scheduler, ceiling * (0.5 + options.random.next() / 2));

@@ -9,10 +9,13 @@ const MAGIC = 2;
 const MAX_CODEC = 4;
 
 /** The one batch of a client's records field, or the batches of a coordinator's. Throws CORRUPT_MESSAGE, INVALID_RECORD. */
-export function parseBatches(records: Uint8Array, origin: "client" | "coordinator"): readonly BatchHeader[] {
+export function parseBatches(
+  records: Uint8Array,
+  origin: "client" | "coordinator",
+): readonly BatchHeader[] {
   const batches: BatchHeader[] = [];
   try {
-    for (let at = 0; at < records.length; ) {
+    for (let at = 0; at < records.length;) {
       const batch = batchAt(records, at);
       batches.push(batch);
       at += batch.size;
@@ -39,7 +42,8 @@ export function validateBatch(
   now: EpochMillis,
   origin: "client" | "coordinator",
 ): void {
-  if (batch.magic !== MAGIC) throw new ProtocolError(ErrorCode.INVALID_RECORD, "record batch version");
+  if (batch.magic !== MAGIC)
+    throw new ProtocolError(ErrorCode.INVALID_RECORD, "record batch version");
   if (!crcMatches(records, batch)) throw new ProtocolError(ErrorCode.CORRUPT_MESSAGE, "checksum");
   if (batch.size > config.maxMessageBytes) throw new ProtocolError(ErrorCode.MESSAGE_TOO_LARGE);
   if (batch.codec > MAX_CODEC) throw new ProtocolError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE);
@@ -49,7 +53,11 @@ export function validateBatch(
   if (origin === "client" && batch.control) {
     throw new ProtocolError(ErrorCode.INVALID_RECORD, "control batch from a client");
   }
-  if (batch.producerId >= 0 && !batch.control && (batch.baseSequence < 0 || batch.producerEpoch < 0)) {
+  if (
+    batch.producerId >= 0 &&
+    !batch.control &&
+    (batch.baseSequence < 0 || batch.producerEpoch < 0)
+  ) {
     throw new ProtocolError(ErrorCode.INVALID_RECORD, "producer id without sequence");
   }
   if (config.timestampType === "CreateTime" && origin === "client") {

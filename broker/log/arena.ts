@@ -37,18 +37,21 @@ export class Arena {
   get bytes(): number {
     return this.#bytes;
   }
-  /** The budget is used up and nothing can be recycled until more has been written to segments. */
-  get pressed(): boolean {
-    return this.#bytes + this.#extentBytes > this.#budgetBytes;
+  /** Segments have fallen behind by more than the budget: nothing may be appended until they have caught up. */
+  get overfull(): boolean {
+    return this.#bytes > 2 * this.#budgetBytes;
   }
 
   extent(sequence: number): Extent {
     const extent = this.#extents[sequence - this.oldest];
-    assert(extent?.sequence === sequence, "an entry's extent is there as long as its index says so");
+    assert(
+      extent?.sequence === sequence,
+      "an entry's extent is there as long as its index says so",
+    );
     return extent;
   }
 
-  /** The extent with room for `length` bytes at its end. Grows beyond the budget rather than fail. */
+  /** The extent with room for `length` bytes at its end. May go beyond the budget: see `overfull`. */
   room(length: number): Extent {
     const last = this.#extents.at(-1);
     if (last !== undefined && last.bytes.length - last.filled >= length) return last;

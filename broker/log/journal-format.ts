@@ -1,5 +1,10 @@
 import { crc32c } from "../../lib/crc32c.ts";
-import { batchSizeAt, batchHeaderAt, crcMatches, BATCH_HEADER_BYTES } from "../protocol/record-batch.ts";
+import {
+  batchSizeAt,
+  batchHeaderAt,
+  crcMatches,
+  BATCH_HEADER_BYTES,
+} from "../protocol/record-batch.ts";
 
 /**
  * A journal is a stream of entries at growing positions, cut into files. A file begins with a header that says at
@@ -67,7 +72,11 @@ export interface Entry extends EntryHead {
 }
 
 /** The entry at `at`, or undefined when no whole, valid entry of that journal position is there: the torn tail. */
-export function readEntry(bytes: Uint8Array, at: number, journalPosition: number): Entry | undefined {
+export function readEntry(
+  bytes: Uint8Array,
+  at: number,
+  journalPosition: number,
+): Entry | undefined {
   if (bytes.length - at < ENTRY_HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getUint32(at + 4);
@@ -75,7 +84,8 @@ export function readEntry(bytes: Uint8Array, at: number, journalPosition: number
   if (view.getFloat64(at + 8) !== journalPosition) return undefined;
   const kind = view.getUint8(at + 16) as EntryKindValue;
   if (kind < EntryKind.append || kind > EntryKind.logStart) return undefined;
-  if (crc32c(bytes, at + 4, at + coveredBytes(kind, length)) !== view.getUint32(at)) return undefined;
+  if (crc32c(bytes, at + 4, at + coveredBytes(kind, length)) !== view.getUint32(at))
+    return undefined;
   const payload = bytes.subarray(at + ENTRY_HEADER_BYTES, at + length);
   if (kind === EntryKind.append) {
     const size = batchSizeAt(payload, 0);
@@ -106,6 +116,7 @@ export function fileHeader(startPosition: number): Uint8Array {
 export function readFileHeader(bytes: Uint8Array): number | undefined {
   if (bytes.length < FILE_HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(0) !== FILE_MAGIC || view.getUint32(12) !== crc32c(bytes, 0, 12)) return undefined;
+  if (view.getUint32(0) !== FILE_MAGIC || view.getUint32(12) !== crc32c(bytes, 0, 12))
+    return undefined;
   return view.getFloat64(4);
 }

@@ -32,6 +32,12 @@ interface JournalFile {
   end: number;
 }
 
+interface OpenJournalFile {
+  readonly open: StorageFile;
+  readonly info: JournalFile;
+  headerWritten: boolean;
+}
+
 interface Piece {
   readonly extent: Extent;
   readonly from: number;
@@ -58,7 +64,7 @@ export class Journal {
   #flushing = false;
   #failing = false;
   #closed = false;
-  #file: { readonly open: StorageFile; readonly info: JournalFile; headerWritten: boolean } | undefined;
+  #file: OpenJournalFile | undefined;
   #files: JournalFile[] = [];
   #spares: string[] = [];
   #nextName = 0;
@@ -254,7 +260,7 @@ export class Journal {
     file.info.end += bytes;
   }
 
-  async #fileFor(bytes: number): Promise<NonNullable<Journal["#file"]>> {
+  async #fileFor(bytes: number): Promise<OpenJournalFile> {
     const present = this.#file;
     if (present !== undefined) {
       const used = present.info.end - present.info.start;
@@ -267,7 +273,10 @@ export class Journal {
     const open = await this.#storage.open(`${DIRECTORY}/${name}`, "create");
     if (spare === undefined) await this.#storage.syncDirectory(DIRECTORY);
     const info: JournalFile = { name, start: this.#synced, end: this.#synced };
-    assert(!this.#files.some((file) => file.name === name), "L2: a journal file in use is not recycled");
+    assert(
+      !this.#files.some((file) => file.name === name),
+      "L2: a journal file in use is not recycled",
+    );
     this.#files.push(info);
     const opened = { open, info, headerWritten: false };
     this.#file = opened;

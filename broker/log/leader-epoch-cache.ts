@@ -55,7 +55,8 @@ export class LeaderEpochCache {
     const before = this.#entries.filter((one) => one.startOffset <= offset);
     const after = this.#entries.filter((one) => one.startOffset > offset);
     const floor = before.at(-1);
-    this.#entries = floor === undefined ? after : [{ epoch: floor.epoch, startOffset: offset }, ...after];
+    this.#entries =
+      floor === undefined ? after : [{ epoch: floor.epoch, startOffset: offset }, ...after];
   }
 
   clear(): void {

@@ -50,7 +50,9 @@ export class ProducerState {
    * Checks a batch that a client wants to append. @returns the offsets of the batch that it repeats, if it does. Throws
    * INVALID_PRODUCER_EPOCH, OUT_OF_ORDER_SEQUENCE_NUMBER.
    */
-  check(batch: BatchHeader): { readonly baseOffset: Offset; readonly lastOffset: Offset } | undefined {
+  check(
+    batch: BatchHeader,
+  ): { readonly baseOffset: Offset; readonly lastOffset: Offset } | undefined {
     const entry = this.#producers.get(batch.producerId);
     // Nothing is known of the producer: its state may have expired, so any sequence begins it (KIP-360).
     if (entry === undefined) return undefined;
@@ -63,7 +65,8 @@ export class ProducerState {
     }
     const lastSequence = lastSequenceOf(batch);
     for (const known of entry.batches) {
-      if (known.firstSequence === batch.baseSequence && known.lastSequence === lastSequence) return known;
+      if (known.firstSequence === batch.baseSequence && known.lastSequence === lastSequence)
+        return known;
     }
     const last = entry.batches.at(-1);
     if (last === undefined) {
@@ -118,7 +121,8 @@ export class ProducerState {
   /** Forgets producers that have written nothing since `before`. */
   expire(before: EpochMillis): void {
     for (const [id, entry] of this.#producers) {
-      if (entry.lastTimestamp < before && entry.currentTxnFirstOffset < 0) this.#producers.delete(id);
+      if (entry.lastTimestamp < before && entry.currentTxnFirstOffset < 0)
+        this.#producers.delete(id);
     }
   }
 
@@ -178,7 +182,8 @@ export class ProducerState {
     if (bytes.length < 10) return undefined;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const count = view.getInt32(6);
-    if (view.getInt16(0) !== SNAPSHOT_VERSION || view.getUint32(2) !== crc32c(bytes, 6)) return undefined;
+    if (view.getInt16(0) !== SNAPSHOT_VERSION || view.getUint32(2) !== crc32c(bytes, 6))
+      return undefined;
     if (bytes.length !== 10 + count * SNAPSHOT_ENTRY_BYTES) return undefined;
     const state = new ProducerState();
     for (let i = 0; i < count; i++) {
@@ -197,7 +202,8 @@ export class ProducerState {
             ? []
             : [
                 {
-                  firstSequence: firstSequence < 0 ? firstSequence + MAX_SEQUENCE + 1 : firstSequence,
+                  firstSequence:
+                    firstSequence < 0 ? firstSequence + MAX_SEQUENCE + 1 : firstSequence,
                   lastSequence,
                   baseOffset: lastOffset - offsetDelta,
                   lastOffset,

@@ -84,7 +84,11 @@ export interface PartitionLog {
    * (CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, …).
    * @param origin "client" refuses control batches and more than one batch; "coordinator" may write them.
    */
-  appendAsLeader(records: Uint8Array, leaderEpoch: number, origin: "client" | "coordinator"): AppendResult;
+  appendAsLeader(
+    records: Uint8Array,
+    leaderEpoch: number,
+    origin: "client" | "coordinator",
+  ): AppendResult;
 
   /** Appends a leader's batches as they are; they must start at logEndOffset. `records` is copied. */
   appendAsFollower(records: Uint8Array): { readonly lastOffset: Offset };
@@ -94,7 +98,12 @@ export interface PartitionLog {
    * begins at or after `upTo`. Answers at once when the bytes are in the tail cache. Throws OFFSET_OUT_OF_RANGE
    * outside [logStartOffset, logEndOffset].
    */
-  read(offset: Offset, maxBytes: Bytes, upTo: Offset, minOneBatch: boolean): LogRead | Promise<LogRead>;
+  read(
+    offset: Offset,
+    maxBytes: Bytes,
+    upTo: Offset,
+    minOneBatch: boolean,
+  ): LogRead | Promise<LogRead>;
 
   /** Drops everything from `offset` on; resolved when a crash cannot bring it back. */
   truncateTo(offset: Offset): Promise<void>;
@@ -111,10 +120,14 @@ export interface PartitionLog {
   /** First offset whose timestamp is at or after `timestamp`, at or above log start. */
   offsetForTimestamp(
     timestamp: EpochMillis,
-  ): Promise<{ readonly offset: Offset; readonly timestamp: EpochMillis; readonly leaderEpoch: number } | undefined>;
+  ): Promise<
+    | { readonly offset: Offset; readonly timestamp: EpochMillis; readonly leaderEpoch: number }
+    | undefined
+  >;
   /** The record with the largest timestamp (ListOffsets -3). */
   offsetOfMaxTimestamp(): Promise<
-    { readonly offset: Offset; readonly timestamp: EpochMillis; readonly leaderEpoch: number } | undefined
+    | { readonly offset: Offset; readonly timestamp: EpochMillis; readonly leaderEpoch: number }
+    | undefined
   >;
 
   /** The high watermark, told to the log for retention, checkpoints and compaction; never below logStartOffset. */

@@ -32,7 +32,10 @@ export interface SliceImage {
 }
 
 /** Which records an absorbed object changed. */
-export type ImageListener = (changed: readonly RecordedPartition[], removed: readonly RecordedPartition[]) => void;
+export type ImageListener = (
+  changed: readonly RecordedPartition[],
+  removed: readonly RecordedPartition[],
+) => void;
 
 /**
  * The cluster as this broker knows it, folded from whatever copies of objects arrive, in whatever order: a partition's
@@ -87,7 +90,8 @@ export class MetadataImage implements MetadataView {
       const old = before?.partitions[index];
       const placement = stale && old !== undefined ? old.placement : arrived;
       const state = newer(old?.state, object.status?.partitions?.[index]);
-      if (old !== undefined && state === old.state && samePlacement(old.placement, placement)) return old;
+      if (old !== undefined && state === old.state && samePlacement(old.placement, placement))
+        return old;
       const record: RecordedPartition = {
         topic: object.spec.topic,
         topicId: object.spec.topicId,
@@ -188,7 +192,8 @@ export class MetadataImage implements MetadataView {
     const object = this.#topicObjects.get(topicId);
     if (first === undefined || object === undefined) {
       this.topicsById.delete(topicId);
-      if (old !== undefined && this.topics.get(old.name)?.topicId === topicId) this.topics.delete(old.name);
+      if (old !== undefined && this.topics.get(old.name)?.topicId === topicId)
+        this.topics.delete(old.name);
       return;
     }
     const partitions: PartitionImage[] = [];

@@ -46,7 +46,8 @@ export class FetchSessionClient {
   answered(sessionId: number): void {
     if (sessionId === 0) this.reset();
     else {
-      this.#epoch = sessionId !== this.#sessionId ? 1 : this.#epoch === MAX_SESSION_EPOCH ? 1 : this.#epoch + 1;
+      this.#epoch =
+        sessionId !== this.#sessionId ? 1 : this.#epoch === MAX_SESSION_EPOCH ? 1 : this.#epoch + 1;
       this.#sessionId = sessionId;
     }
   }

@@ -140,7 +140,8 @@ export class LeaderReplica {
       follower.brokerEpoch = brokerEpoch;
     }
     if (fetchOffset >= logEndOffset) follower.caughtUpAt = now;
-    else if (fetchOffset >= follower.leaderEndAtLastFetch) follower.caughtUpAt = follower.lastFetchAt;
+    else if (fetchOffset >= follower.leaderEndAtLastFetch)
+      follower.caughtUpAt = follower.lastFetchAt;
     follower.stableOffset = fetchOffset;
     follower.lastFetchAt = now;
     follower.leaderEndAtLastFetch = logEndOffset;

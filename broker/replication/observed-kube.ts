@@ -15,7 +15,8 @@ export function observedKube(kube: KubeApi, scheduler: Scheduler, contact: Conta
       return answer;
     } catch (error) {
       // A refusal is an answer too, unless the server itself was in trouble.
-      if (error instanceof KubeError && error.code < 500 && error.code !== 429) contact.heard(sentAt);
+      if (error instanceof KubeError && error.code < 500 && error.code !== 429)
+        contact.heard(sentAt);
       throw error;
     }
   };

@@ -49,7 +49,12 @@ export class Partition implements HostedPartition {
   #waits: CommitWait[] = [];
   #closed = false;
 
-  constructor(record: RecordedPartition, log: PartitionLog, burnedEpoch: number, context: PartitionContext) {
+  constructor(
+    record: RecordedPartition,
+    log: PartitionLog,
+    burnedEpoch: number,
+    context: PartitionContext,
+  ) {
     this.topic = record.topic;
     this.topicId = record.topicId;
     this.partition = record.partition;
@@ -89,7 +94,10 @@ export class Partition implements HostedPartition {
   }
 
   /** Takes the role that the record gives to this broker. @returns what changed for the broker around it. */
-  apply(record: RecordedPartition, minInSyncReplicas: number): "became-leader" | "lost-leadership" | "same" {
+  apply(
+    record: RecordedPartition,
+    minInSyncReplicas: number,
+  ): "became-leader" | "lost-leadership" | "same" {
     const { self, scheduler } = this.#context;
     this.record = record;
     this.minInSyncReplicas = minInSyncReplicas;
@@ -97,7 +105,12 @@ export class Partition implements HostedPartition {
     const leads = state?.leader === self && state.leaderEpoch > this.#burnedEpoch;
     if (leads && this.#leaderReplica?.leaderEpoch === state.leaderEpoch) {
       const replicas = record.placement.replicas;
-      const moved = this.#leaderReplica.onState(state, replicas, minInSyncReplicas, scheduler.now());
+      const moved = this.#leaderReplica.onState(
+        state,
+        replicas,
+        minInSyncReplicas,
+        scheduler.now(),
+      );
       this.#advanced(moved);
       return "same";
     }
@@ -125,7 +138,10 @@ export class Partition implements HostedPartition {
   #lead(state: PartitionState, minInSyncReplicas: number): void {
     const { self, scheduler } = this.#context;
     const epochStartOffset = this.log.logEndOffset;
-    assert(state.leaderEpoch > this.log.latestEpoch, "C2: a new leader's epoch is above all in its log");
+    assert(
+      state.leaderEpoch > this.log.latestEpoch,
+      "C2: a new leader's epoch is above all in its log",
+    );
     this.log.assignEpoch(state.leaderEpoch, epochStartOffset);
     this.#following = undefined;
     this.#leaderReplica = new LeaderReplica({

@@ -260,7 +260,8 @@ export class ReplicaFetcher {
       case ErrorCode.NONE:
         break;
       case ErrorCode.OFFSET_OUT_OF_RANGE:
-        if (answer.logStartOffset > asked.fetchOffset) this.#startAt(followed, answer.logStartOffset);
+        if (answer.logStartOffset > asked.fetchOffset)
+          this.#startAt(followed, answer.logStartOffset);
         else followed.notBefore = this.#context.scheduler.now() + BACK_OFF_MS;
         return false;
       default:
@@ -311,7 +312,11 @@ export class ReplicaFetcher {
 
   #startAt(followed: Followed, offset: number): void {
     const { log, topic, partition } = followed.partition;
-    this.#context.logger.info("log begun anew at its leader's log start", { topic, partition, offset });
+    this.#context.logger.info("log begun anew at its leader's log start", {
+      topic,
+      partition,
+      offset,
+    });
     this.#busy(followed, log.truncateFullyAndStartAt(offset));
   }
 

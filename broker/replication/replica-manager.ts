@@ -151,7 +151,11 @@ export class ReplicaManager implements Replicas {
 
   effectiveConfig(record: RecordedPartition): EffectiveTopicConfig {
     const topic = this.#image.topicsById.get(record.topicId);
-    return effectiveTopicConfig(topic?.config ?? new Map(), this.#config, record.placement.replicas.length);
+    return effectiveTopicConfig(
+      topic?.config ?? new Map(),
+      this.#config,
+      record.placement.replicas.length,
+    );
   }
 
   #reconcile(record: RecordedPartition): void {
@@ -212,7 +216,10 @@ export class ReplicaManager implements Replicas {
       this.#fetchers.get(before.leader)?.unfollow(partition.topicId, partition.partition);
     }
     if (after !== undefined) this.#fetcher(after.leader).follow(partition, after.leaderEpoch);
-    if (change === "lost-leadership" || (change === "became-leader" && formerEpoch !== partition.leaderEpoch)) {
+    if (
+      change === "lost-leadership" ||
+      (change === "became-leader" && formerEpoch !== partition.leaderEpoch)
+    ) {
       for (const listener of this.#listeners) {
         listener.onLostLeadership(partition.topic, partition.partition, formerEpoch);
       }
@@ -245,7 +252,8 @@ export class ReplicaManager implements Replicas {
       scheduler,
       logger,
       panic,
-      endpoint: (id) => this.#image.brokers.get(id)?.endpoints.find((one) => one.name === "internal"),
+      endpoint: (id) =>
+        this.#image.brokers.get(id)?.endpoints.find((one) => one.name === "internal"),
       flush: () => this.#logs.flush(),
       fetchWaitMaxMs: this.#config.replicaFetchWaitMaxMs,
       fetchMaxBytes: this.#config.replicaFetchResponseMaxBytes,
@@ -264,7 +272,8 @@ export class ReplicaManager implements Replicas {
     if (partition === undefined) return;
     this.#partitions.delete(key);
     const { following, isLeader, leaderEpoch } = partition;
-    if (following !== undefined) this.#fetchers.get(following.leader)?.unfollow(record.topicId, record.partition);
+    if (following !== undefined)
+      this.#fetchers.get(following.leader)?.unfollow(record.topicId, record.partition);
     partition.close();
     if (isLeader) {
       for (const listener of this.#listeners) {

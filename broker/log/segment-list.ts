@@ -1,0 +1,291 @@
+import { present } from "../../lib/assert.ts";
+import type { EpochMillis } from "../../lib/units.ts";
+import { ProtocolError } from "../errors.ts";
+import { ErrorCode } from "../protocol/error-codes.ts";
+import {
+  batchAt,
+  batchHeaderAt,
+  type BatchHeader,
+  batchSizeAt,
+  BATCH_HEADER_BYTES,
+  crcMatches,
+} from "../protocol/record-batch.ts";
+import { ProducerState } from "./producer-state.ts";
+import { Segment, segmentName } from "./segment.ts";
+import type { Storage } from "./storage.ts";
+import type { LogConfig, LogRead, Offset } from "./types.ts";
+
+/** Read ahead of a cold read: the sparse index lands at most this far before the offset. */
+const LOOKAHEAD_BYTES = 64 * 1024;
+/** Positions in Kafka's indexes are 32-bit. */
+const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
+
+/** The segments of one log, oldest first; the last is the active one. */
+export class SegmentList {
+  readonly #storage: Storage;
+  readonly #directory: string;
+  #segments: Segment[];
+
+  constructor(storage: Storage, directory: string, segments: Segment[]) {
+    this.#storage = storage;
+    this.#directory = directory;
+    this.#segments = segments;
+  }
+
+  get all(): readonly Segment[] {
+    return this.#segments;
+  }
+  get bytes(): number {
+    let bytes = 0;
+    for (const segment of this.#segments) bytes += segment.size;
+    return bytes;
+  }
+  get firstOffset(): Offset {
+    return present(this.#segments[0], "a log has a segment").baseOffset;
+  }
+  get active(): Segment {
+    return present(this.#segments.at(-1), "a log has a segment");
+  }
+  get maxTimestamp(): EpochMillis {
+    return this.#segments.reduce((largest, one) => Math.max(largest, one.maxTimestamp), -1);
+  }
+
+  /** Notes a batch at the end of the log, in a new segment when the active one is full or old. */
+  appended(batch: BatchHeader, config: LogConfig, now: EpochMillis): void {
+    let active = this.active;
+    const full = active.size + batch.size > Math.min(config.segmentBytes, MAX_SEGMENT_BYTES);
+    const far = batch.lastOffset - active.baseOffset > MAX_SEGMENT_BYTES;
+    if (active.size > 0 && (full || far || now - active.createdAt > config.segmentMs)) {
+      active = this.roll(batch.baseOffset, now);
+    }
+    if (active.size === 0) active.createdAt = now;
+    active.appended(batch, config.indexIntervalBytes);
+  }
+
+  roll(baseOffset: Offset, now: EpochMillis): Segment {
+    this.active.seal();
+    const segment = new Segment(this.#storage, this.#directory, baseOffset, 0, now);
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  /** The segment that holds `offset` or would. */
+  holding(offset: Offset): Segment {
+    for (let i = this.#segments.length - 1; i > 0; i--) {
+      const segment = this.#segments[i];
+      if (segment !== undefined && segment.baseOffset <= offset) return segment;
+    }
+    return present(this.#segments[0], "a log has a segment");
+  }
+
+  /** Where the segment ends: the next one's base offset. */
+  endOf(segment: Segment): Offset {
+    return this.#segments[this.#segments.indexOf(segment) + 1]?.baseOffset ?? Infinity;
+  }
+
+  /**
+   * Whole batches from the file, from the one that holds `offset`. Throws KAFKA_STORAGE_ERROR when what is on disk is not
+   * what was written: it is reported, never served.
+   */
+  async read(
+    offset: Offset,
+    maxBytes: number,
+    upTo: Offset,
+    minOneBatch: boolean,
+  ): Promise<LogRead> {
+    let segment: Segment | undefined = this.holding(offset);
+    while (segment !== undefined) {
+      const found = await this.#readSegment(segment, offset, maxBytes, upTo, minOneBatch);
+      if (found !== undefined)
+        return { parts: [found], bytes: found.length, release: () => undefined };
+      // Nothing at or after `offset` in it (compaction, or an offset between two segments).
+      const next: Segment | undefined = this.#segments[this.#segments.indexOf(segment) + 1];
+      if (next === undefined || next.baseOffset >= upTo) break;
+      segment = next;
+    }
+    return { parts: [], bytes: 0, release: () => undefined };
+  }
+
+  async #readSegment(
+    segment: Segment,
+    offset: Offset,
+    maxBytes: number,
+    upTo: Offset,
+    minOneBatch: boolean,
+  ): Promise<Uint8Array | undefined> {
+    let position = await segment.positionFor(offset);
+    let want = maxBytes + LOOKAHEAD_BYTES;
+    for (;;) {
+      const length = Math.min(want, segment.written - position);
+      if (length < BATCH_HEADER_BYTES) return undefined;
+      const buffer = new Uint8Array(length);
+      const filled = await segment.read(position, buffer);
+      const bytes = buffer.subarray(0, filled);
+      let start = -1;
+      let at = 0;
+      let needed = 0;
+      for (;;) {
+        const size = batchSizeAt(bytes, at);
+        if (size === undefined || bytes.length - at < BATCH_HEADER_BYTES) break;
+        if (size < BATCH_HEADER_BYTES) throw damaged("batch length");
+        const header = batchHeaderAt(bytes, at, size);
+        if (header.baseOffset >= upTo) break;
+        if (header.lastOffset < offset) {
+          at += size;
+          continue;
+        }
+        if (start < 0) start = at;
+        const whole = at + size <= bytes.length;
+        const first = at === start;
+        if (at + size - start > maxBytes && !(first && minOneBatch)) break;
+        if (!whole) {
+          if (first) needed = size;
+          break;
+        }
+        if (!crcMatches(bytes, header)) throw damaged("checksum");
+        at += size;
+      }
+      if (start >= 0 && at > start) return bytes.subarray(start, at);
+      if (start >= 0 && needed > 0) {
+        position += start;
+        want = needed;
+        continue;
+      }
+      if (start >= 0) return new Uint8Array(0);
+      if (at === 0 || position + at >= segment.written) return undefined;
+      position += at;
+      want = maxBytes + LOOKAHEAD_BYTES;
+    }
+  }
+
+  /** The first batch at or after `from`, in offset order, that is wanted; the bytes of it. */
+  async findBatch(
+    from: Offset,
+    wanted: (batch: BatchHeader) => boolean,
+    worthwhile: (segment: Segment) => boolean,
+  ): Promise<Uint8Array | undefined> {
+    for (const segment of [...this.#segments]) {
+      if (!worthwhile(segment) || segment.written === 0) continue;
+      let found: BatchHeader | undefined;
+      await segment.scan(0, (batch) => {
+        if (batch.lastOffset < from || !wanted(batch)) return undefined;
+        found = batch;
+        return false;
+      });
+      if (found === undefined) continue;
+      const bytes = new Uint8Array(found.size);
+      await segment.read(found.position, bytes);
+      if (!crcMatches(bytes, batchAt(bytes, 0))) throw damaged("checksum");
+      return bytes;
+    }
+    return undefined;
+  }
+
+  /** Cuts the files so that no batch at or after `offset` is left. */
+  async truncateTo(offset: Offset, config: LogConfig): Promise<void> {
+    while (this.#segments.length > 1 && this.active.baseOffset >= offset) {
+      const last = this.#segments.pop();
+      await last?.remove();
+    }
+    const { active } = this;
+    let position = 0;
+    if (offset > active.baseOffset) {
+      position = await active.scan(
+        await active.positionFor(offset),
+        (batch) => batch.lastOffset < offset,
+      );
+    }
+    await active.truncate(Math.min(position, active.written), config.indexIntervalBytes);
+    await this.#removeSnapshots((at) => at > offset);
+  }
+
+  /** Everything goes; the log begins anew at `offset`. */
+  async startAt(offset: Offset): Promise<void> {
+    const old = this.#segments;
+    this.#segments = [new Segment(this.#storage, this.#directory, offset, 0, 0)];
+    for (const segment of old) await segment.remove();
+    await this.#removeSnapshots(() => true);
+  }
+
+  /** Takes whole segments below `offset` out of the list, never the active one. */
+  dropBefore(offset: Offset): Segment[] {
+    const dropped: Segment[] = [];
+    for (;;) {
+      const [first, second] = this.#segments;
+      if (first === undefined || second === undefined || second.baseOffset > offset) break;
+      this.#segments.shift();
+      dropped.push(first);
+    }
+    return dropped;
+  }
+
+  async sync(): Promise<void> {
+    for (const segment of [...this.#segments]) {
+      if (segment.dirty) await segment.sync();
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const segment of this.#segments) await segment.close();
+  }
+
+  async writeSnapshot(offset: Offset, content: Uint8Array): Promise<void> {
+    // Torn or missing it is passed over for an older one, so it need not be synced by itself.
+    const file = await this.#storage.open(
+      `${this.#directory}/${segmentName(offset)}.snapshot`,
+      "create",
+    );
+    try {
+      await file.write(0, [content]);
+    } finally {
+      await file.close();
+    }
+    const kept = await this.#snapshots();
+    for (const old of kept.slice(0, -2)) await this.#storage.remove(this.#snapshotPath(old));
+  }
+
+  /** The producers' state at `upTo`: the newest whole snapshot at or before it and the batches since. */
+  async readProducers(upTo: Offset): Promise<ProducerState> {
+    let state: ProducerState | undefined;
+    let from = this.firstOffset;
+    for (const offset of (await this.#snapshots()).reverse()) {
+      if (offset > upTo || state !== undefined) continue;
+      const content = await this.#storage.readFile(this.#snapshotPath(offset));
+      state = content === undefined ? undefined : ProducerState.decode(content);
+      if (state !== undefined) from = offset;
+    }
+    const producers = state ?? new ProducerState();
+    for (const segment of this.#segments) {
+      if (this.endOf(segment) <= from || segment.written === 0) continue;
+      await segment.scan(await segment.positionFor(from), (batch) => {
+        if (batch.baseOffset >= upTo) return false;
+        if (batch.baseOffset >= from) producers.update(batch);
+        return undefined;
+      });
+    }
+    return producers;
+  }
+
+  async #snapshots(): Promise<Offset[]> {
+    const names = await this.#storage.list(this.#directory);
+    return names
+      .filter((name) => name.endsWith(".snapshot"))
+      .map((name) => Number(name.slice(0, 20)))
+      .filter((offset) => Number.isSafeInteger(offset))
+      .sort((a, b) => a - b);
+  }
+
+  async #removeSnapshots(which: (offset: Offset) => boolean): Promise<void> {
+    for (const offset of await this.#snapshots()) {
+      if (which(offset)) await this.#storage.remove(this.#snapshotPath(offset));
+    }
+  }
+
+  #snapshotPath(offset: Offset): string {
+    return `${this.#directory}/${segmentName(offset)}.snapshot`;
+  }
+}
+
+function damaged(what: string): ProtocolError {
+  return new ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, `damaged segment: ${what}`);
+}

@@ -1,0 +1,280 @@
+import {
+  batchHeaderAt,
+  batchSizeAt,
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+} from "../protocol/record-batch.ts";
+import { SparseIndex } from "./sparse-index.ts";
+import type { Storage, StorageFile } from "./storage.ts";
+import type { Offset } from "./types.ts";
+
+const SCAN_BYTES = 1024 * 1024;
+/** offset index: relative offset, position; time index: timestamp, relative offset (Kafka's file formats). */
+const OFFSET_ENTRY_BYTES = 8;
+const TIME_ENTRY_BYTES = 12;
+
+/** Kafka's file names: the base offset in twenty digits. */
+export function segmentName(baseOffset: Offset): string {
+  return String(baseOffset).padStart(20, "0");
+}
+
+/**
+ * One segment of a log: its records file and its two sparse indexes, in Kafka's formats. What is appended lies in
+ * memory first; `size` counts it at once, `written` what is in the file.
+ */
+export class Segment {
+  readonly baseOffset: Offset;
+  readonly #storage: Storage;
+  readonly #directory: string;
+  /** Bytes with what is still in memory only. */
+  size: number;
+  /** Bytes in the file. */
+  written: number;
+  maxTimestamp = -1;
+  /** Offset of the batch with the largest timestamp. */
+  maxTimestampOffset: Offset = -1;
+  /** When its first batch was appended, by the wall clock. */
+  createdAt: number;
+  /** Largest timestamp that the time index has. */
+  #indexedTimestamp = -1;
+  #bytesSinceIndex = 0;
+  #index: SparseIndex | undefined;
+  /** Index entries not yet in the files: offset, position, timestamp, offset of it. */
+  #indexWrites: { readonly offset: Offset; readonly position: number }[] = [];
+  #timeWrites: { readonly timestamp: number; readonly offset: Offset }[] = [];
+  #indexFileBytes = 0;
+  #timeFileBytes = 0;
+  #file: StorageFile | undefined;
+  /** Something was written that no sync has covered. */
+  dirty = false;
+
+  constructor(
+    storage: Storage,
+    directory: string,
+    baseOffset: Offset,
+    size: number,
+    createdAt: number,
+  ) {
+    this.#storage = storage;
+    this.#directory = directory;
+    this.baseOffset = baseOffset;
+    this.size = size;
+    this.written = size;
+    this.createdAt = createdAt;
+    if (size === 0) this.#index = new SparseIndex();
+  }
+
+  #path(extension: string): string {
+    return `${this.#directory}/${segmentName(this.baseOffset)}.${extension}`;
+  }
+
+  /** Notes a batch at the end of the segment, in memory. */
+  appended(batch: BatchHeader, indexIntervalBytes: number): void {
+    if (batch.maxTimestamp > this.maxTimestamp) {
+      this.maxTimestamp = batch.maxTimestamp;
+      this.maxTimestampOffset = batch.lastOffset;
+    }
+    if (this.#bytesSinceIndex > indexIntervalBytes) {
+      this.#index?.push(batch.lastOffset, this.size);
+      this.#indexWrites.push({ offset: batch.lastOffset, position: this.size });
+      this.#noteTime();
+      this.#bytesSinceIndex = 0;
+    }
+    this.#bytesSinceIndex += batch.size;
+    this.size += batch.size;
+  }
+
+  #noteTime(): void {
+    if (this.maxTimestamp <= this.#indexedTimestamp) return;
+    this.#indexedTimestamp = this.maxTimestamp;
+    this.#timeWrites.push({ timestamp: this.maxTimestamp, offset: this.maxTimestampOffset });
+  }
+
+  /** Nothing more comes: the time index ends with the segment's largest timestamp, as Kafka's does. */
+  seal(): void {
+    this.#noteTime();
+  }
+
+  /** Writes the next bytes of the records file. */
+  async write(parts: readonly Uint8Array[], bytes: number): Promise<void> {
+    const file = await this.#open("create");
+    if (bytes <= 128 * 1024) file.writeSync(this.written, parts);
+    else await file.write(this.written, parts);
+    this.written += bytes;
+    this.dirty = true;
+  }
+
+  /** Syncs the records file and writes out the indexes (which are rebuilt if they are lost). */
+  async sync(): Promise<void> {
+    this.dirty = false;
+    await this.#file?.sync();
+    await this.#writeIndexes();
+  }
+
+  async #writeIndexes(): Promise<void> {
+    const indexWrites = this.#indexWrites;
+    const timeWrites = this.#timeWrites;
+    this.#indexWrites = [];
+    this.#timeWrites = [];
+    if (indexWrites.length > 0) {
+      const bytes = Buffer.alloc(indexWrites.length * OFFSET_ENTRY_BYTES);
+      for (const [i, one] of indexWrites.entries()) {
+        bytes.writeInt32BE(one.offset - this.baseOffset, i * OFFSET_ENTRY_BYTES);
+        bytes.writeInt32BE(one.position, i * OFFSET_ENTRY_BYTES + 4);
+      }
+      await this.#appendTo("index", this.#indexFileBytes, bytes);
+      this.#indexFileBytes += bytes.length;
+    }
+    if (timeWrites.length > 0) {
+      const bytes = Buffer.alloc(timeWrites.length * TIME_ENTRY_BYTES);
+      for (const [i, one] of timeWrites.entries()) {
+        bytes.writeBigInt64BE(BigInt(one.timestamp), i * TIME_ENTRY_BYTES);
+        bytes.writeInt32BE(one.offset - this.baseOffset, i * TIME_ENTRY_BYTES + 8);
+      }
+      await this.#appendTo("timeindex", this.#timeFileBytes, bytes);
+      this.#timeFileBytes += bytes.length;
+    }
+  }
+
+  async #appendTo(extension: string, position: number, bytes: Uint8Array): Promise<void> {
+    const file = await this.#storage.open(this.#path(extension), "create");
+    try {
+      await file.write(position, [bytes]);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Fills `into` from the file; only what is written there. */
+  async read(position: number, into: Uint8Array): Promise<number> {
+    const file = await this.#open("existing");
+    return file.read(position, into);
+  }
+
+  /** Where to begin looking for `offset`: a position at or before its batch. */
+  async positionFor(offset: Offset): Promise<number> {
+    const index = (this.#index ??= await this.#loadIndex());
+    return index.floor(offset);
+  }
+
+  /** The headers of the batches from `position` to the end of the file, with what is whole of it. */
+  async scan(
+    position: number,
+    visit: (batch: BatchHeader) => boolean | undefined,
+  ): Promise<number> {
+    const buffer = new Uint8Array(SCAN_BYTES);
+    let at = position;
+    for (;;) {
+      const filled = await this.read(at, buffer);
+      let within = 0;
+      for (;;) {
+        const size = batchSizeAt(buffer.subarray(0, filled), within);
+        if (size === undefined || size < BATCH_HEADER_BYTES || filled - within < BATCH_HEADER_BYTES)
+          break;
+        if (at + within + size > this.written) return at + within;
+        const header = batchHeaderAt(buffer, within, size);
+        if (visit({ ...header, position: at + within }) === false) return at + within;
+        within += size;
+        // A batch larger than the buffer: its header was enough, go on behind it.
+        if (within > filled) break;
+      }
+      if (within === 0) return at;
+      at += within;
+      if (at >= this.written) return at;
+    }
+  }
+
+  /** Cuts the file and the indexes at `position`, where the batch that begins with `offset` was. */
+  async truncate(position: number, indexIntervalBytes: number): Promise<void> {
+    const file = await this.#open("create");
+    await file.truncate(position);
+    await file.sync();
+    this.written = position;
+    this.size = position;
+    this.#index = undefined;
+    this.#indexWrites = [];
+    this.#timeWrites = [];
+    await this.rebuild(indexIntervalBytes);
+  }
+
+  /** Reads the whole segment and makes its indexes anew. */
+  async rebuild(indexIntervalBytes: number): Promise<void> {
+    const { written } = this;
+    await this.#storage.remove(this.#path("index"));
+    await this.#storage.remove(this.#path("timeindex"));
+    this.#index = new SparseIndex();
+    this.#indexFileBytes = 0;
+    this.#timeFileBytes = 0;
+    this.#indexedTimestamp = -1;
+    this.#bytesSinceIndex = 0;
+    this.maxTimestamp = -1;
+    this.maxTimestampOffset = -1;
+    this.size = 0;
+    await this.scan(0, (batch) => {
+      this.appended(batch, indexIntervalBytes);
+      return undefined;
+    });
+    this.size = written;
+    await this.#writeIndexes();
+  }
+
+  /** Takes over the index files as found, if they are whole; else they are made anew. */
+  async adopt(indexIntervalBytes: number): Promise<void> {
+    const index = await this.#storage.readFile(this.#path("index"));
+    const time = await this.#storage.readFile(this.#path("timeindex"));
+    const whole =
+      this.size === 0 ||
+      (index !== undefined &&
+        time !== undefined &&
+        index.length % OFFSET_ENTRY_BYTES === 0 &&
+        time.length % TIME_ENTRY_BYTES === 0 &&
+        time.length > 0);
+    if (!whole || index === undefined || time === undefined) {
+      if (this.size > 0) await this.rebuild(indexIntervalBytes);
+      return;
+    }
+    this.#indexFileBytes = index.length;
+    this.#timeFileBytes = time.length;
+    const last = Buffer.from(time.subarray(time.length - TIME_ENTRY_BYTES));
+    this.maxTimestamp = Number(last.readBigInt64BE(0));
+    // Zeros: the file's length survived a crash and its content did not.
+    if (this.maxTimestamp <= 0) {
+      await this.rebuild(indexIntervalBytes);
+      return;
+    }
+    this.maxTimestampOffset = this.baseOffset + last.readInt32BE(8);
+    this.#indexedTimestamp = this.maxTimestamp;
+  }
+
+  async #loadIndex(): Promise<SparseIndex> {
+    const bytes = await this.#storage.readFile(this.#path("index"));
+    const index = new SparseIndex();
+    if (bytes === undefined) return index;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = 0; at + OFFSET_ENTRY_BYTES <= bytes.length; at += OFFSET_ENTRY_BYTES) {
+      const position = view.getInt32(at + 4);
+      // A torn index is worth less than none: what does not grow is not believed.
+      if (position <= index.lastPosition || position >= this.written) break;
+      index.push(this.baseOffset + view.getInt32(at), position);
+    }
+    return index;
+  }
+
+  async #open(mode: "create" | "existing"): Promise<StorageFile> {
+    this.#file ??= await this.#storage.open(this.#path("log"), mode);
+    return this.#file;
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  async remove(): Promise<void> {
+    await this.close();
+    for (const extension of ["log", "index", "timeindex", "txnindex", "snapshot"]) {
+      await this.#storage.remove(this.#path(extension));
+    }
+  }
+}

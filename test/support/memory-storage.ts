@@ -1,0 +1,302 @@
+import type { Scheduler } from "../../lib/clock.ts";
+import type { Random } from "../../lib/random.ts";
+import { type Storage, StorageError, type StorageFile } from "../../broker/log/storage.ts";
+
+const SECTOR = 512;
+
+/** A write (or a change of length) that no sync has covered. */
+type Unsynced =
+  | { readonly kind: "write"; readonly position: number; readonly bytes: Uint8Array }
+  | { readonly kind: "truncate"; readonly size: number };
+
+/** A file: what is on stable storage, and what has been done since. */
+interface Inode {
+  stable: Uint8Array;
+  current: Uint8Array;
+  size: number;
+  unsynced: Unsynced[];
+}
+
+export interface MemoryStorageOptions {
+  /** Delays of each asynchronous operation, on the given scheduler; none without. */
+  readonly scheduler?: Scheduler;
+  readonly delay?: () => number;
+  /** Called before each operation; what it throws is the operation's failure. */
+  readonly fault?: (operation: string, path: string) => void;
+  readonly capacityBytes?: number;
+}
+
+/**
+ * A volume in memory that knows what a crash may take: any subset of the unsynced writes, each at sector granularity,
+ * and names that were made, renamed or removed without a sync of their folder.
+ */
+export class MemoryStorage implements Storage {
+  #options: MemoryStorageOptions;
+  /** Names as a process sees them, and as a crash would leave them. */
+  #names = new Map<string, Inode>();
+  #stableNames = new Map<string, Inode>();
+  #directories = new Set<string>([""]);
+  /** Processes of before the crash can change nothing any more. */
+  #epoch = 0;
+
+  constructor(options: MemoryStorageOptions = {}) {
+    this.#options = options;
+  }
+
+  setOptions(options: MemoryStorageOptions): void {
+    this.#options = options;
+  }
+
+  /** The machine stops: what was not synced is lost in part, as chance has it. Open files and their users are dead. */
+  crash(random: Random): void {
+    this.#epoch++;
+    const names = new Map<string, Inode>();
+    const all = new Set([...this.#names.keys(), ...this.#stableNames.keys()]);
+    for (const name of [...all].sort()) {
+      const now = this.#names.get(name);
+      const stable = this.#stableNames.get(name);
+      // A change of names that no folder sync covered may or may not have got to the disk.
+      const inode = now === stable ? now : random.next() < 0.5 ? now : stable;
+      if (inode !== undefined) names.set(name, inode);
+    }
+    for (const inode of new Set(names.values())) lose(inode, random);
+    this.#names = names;
+    this.#stableNames = new Map(names);
+  }
+
+  /** The volume is exchanged for an empty one. */
+  wipe(): void {
+    this.#epoch++;
+    this.#names = new Map();
+    this.#stableNames = new Map();
+    this.#directories = new Set([""]);
+  }
+
+  /** Changes one byte of a file behind everybody's back. */
+  corrupt(path: string, position: number): void {
+    const inode = this.#names.get(normal(path));
+    if (inode === undefined || position >= inode.size) return;
+    inode.current[position] = (inode.current[position] ?? 0) ^ 0xff;
+    if (position < inode.stable.length) inode.stable[position] = inode.current[position] ?? 0;
+  }
+
+  paths(): string[] {
+    return [...this.#names.keys()].sort();
+  }
+
+  async #enter(operation: string, path: string): Promise<void> {
+    const epoch = this.#epoch;
+    const { scheduler, delay, fault } = this.#options;
+    if (scheduler !== undefined && delay !== undefined) {
+      await new Promise<void>((resolve) => scheduler.after(delay(), resolve));
+    } else await Promise.resolve();
+    if (epoch !== this.#epoch) await new Promise<never>(() => undefined);
+    fault?.(operation, path);
+  }
+
+  used(): number {
+    let used = 0;
+    for (const inode of new Set(this.#names.values())) used += inode.size;
+    return used;
+  }
+
+  #refuseIfFull(growth: number): void {
+    const { capacityBytes } = this.#options;
+    if (capacityBytes !== undefined && growth > 0 && this.used() + growth > capacityBytes) {
+      throw new StorageError("ENOSPC", "no space left on device");
+    }
+  }
+
+  async open(path: string, mode: "create" | "existing"): Promise<StorageFile> {
+    await this.#enter("open", path);
+    const name = normal(path);
+    let inode = this.#names.get(name);
+    if (inode === undefined) {
+      if (mode === "existing") throw new StorageError("ENOENT", `no such file: ${path}`);
+      inode = { stable: new Uint8Array(0), current: new Uint8Array(0), size: 0, unsynced: [] };
+      this.#names.set(name, inode);
+    }
+    return this.#handle(name, inode);
+  }
+
+  #handle(name: string, inode: Inode): StorageFile {
+    const epoch = this.#epoch;
+    const alive = (): boolean => epoch === this.#epoch;
+    const put = (position: number, parts: readonly Uint8Array[]): void => {
+      let total = 0;
+      for (const part of parts) total += part.length;
+      this.#refuseIfFull(position + total - inode.size);
+      let at = position;
+      for (const part of parts) {
+        const bytes = part.slice();
+        write(inode, at, bytes);
+        inode.unsynced.push({ kind: "write", position: at, bytes });
+        at += bytes.length;
+      }
+    };
+    return {
+      get size() {
+        return inode.size;
+      },
+      write: async (position, parts) => {
+        await this.#enter("write", name);
+        put(position, parts);
+      },
+      writeSync: (position, parts) => {
+        if (!alive()) return;
+        this.#options.fault?.("write", name);
+        put(position, parts);
+      },
+      read: async (position, into) => {
+        await this.#enter("read", name);
+        const bytes = inode.current.subarray(
+          position,
+          Math.min(inode.size, position + into.length),
+        );
+        into.set(bytes);
+        return bytes.length;
+      },
+      sync: async () => {
+        // What was written before the call is covered, not what comes while it is under way.
+        const covered = inode.unsynced.length;
+        const content = inode.current.slice(0, inode.size);
+        await this.#enter("sync", name);
+        inode.stable = content;
+        inode.unsynced = inode.unsynced.slice(covered);
+      },
+      truncate: async (size) => {
+        await this.#enter("truncate", name);
+        resize(inode, size);
+        inode.unsynced.push({ kind: "truncate", size });
+      },
+      close: async () => {
+        await this.#enter("close", name);
+      },
+    };
+  }
+
+  async list(directory: string): Promise<readonly string[]> {
+    await this.#enter("list", directory);
+    const prefix = normal(directory) === "" ? "" : `${normal(directory)}/`;
+    const names = new Set<string>();
+    for (const path of [...this.#names.keys(), ...this.#directories]) {
+      if (!path.startsWith(prefix) || path === prefix || path === "") continue;
+      const name = path.slice(prefix.length).split("/")[0];
+      if (name !== undefined && name !== "") names.add(name);
+    }
+    return [...names].sort();
+  }
+
+  async makeDirectory(path: string): Promise<void> {
+    await this.#enter("mkdir", path);
+    this.#directories.add(normal(path));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#enter("rename", from);
+    const [source, target] = [normal(from), normal(to)];
+    for (const [path, inode] of [...this.#names]) {
+      if (path !== source && !path.startsWith(`${source}/`)) continue;
+      this.#names.delete(path);
+      this.#names.set(target + path.slice(source.length), inode);
+    }
+    if (this.#directories.delete(source)) this.#directories.add(target);
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#enter("remove", path);
+    this.#names.delete(normal(path));
+  }
+
+  async removeTree(path: string): Promise<void> {
+    await this.#enter("remove", path);
+    const root = normal(path);
+    for (const name of [...this.#names.keys()]) {
+      if (name === root || name.startsWith(`${root}/`)) this.#names.delete(name);
+    }
+    for (const name of [...this.#directories]) {
+      if (name === root || name.startsWith(`${root}/`)) this.#directories.delete(name);
+    }
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    await this.#enter("sync", path);
+    const root = normal(path);
+    const below = (name: string): boolean => root === "" || name.startsWith(`${root}/`);
+    for (const name of [...this.#stableNames.keys()])
+      if (below(name)) this.#stableNames.delete(name);
+    for (const [name, inode] of this.#names) if (below(name)) this.#stableNames.set(name, inode);
+  }
+
+  async readFile(path: string): Promise<Uint8Array | undefined> {
+    await this.#enter("read", path);
+    const inode = this.#names.get(normal(path));
+    return inode?.current.slice(0, inode.size);
+  }
+
+  async writeFileAtomic(path: string, content: Uint8Array): Promise<void> {
+    await this.#enter("write", path);
+    this.#refuseIfFull(content.length);
+    const bytes = content.slice();
+    const inode = { stable: bytes, current: bytes.slice(), size: bytes.length, unsynced: [] };
+    this.#names.set(normal(path), inode);
+    this.#stableNames.set(normal(path), inode);
+  }
+
+  async usage(): Promise<{ freeBytes: number; capacityBytes: number }> {
+    await this.#enter("usage", "");
+    const capacityBytes = this.#options.capacityBytes ?? 2 ** 40;
+    return { freeBytes: Math.max(0, capacityBytes - this.used()), capacityBytes };
+  }
+}
+
+function normal(path: string): string {
+  return path === "." ? "" : path.replace(/^\.\//, "");
+}
+
+function resize(inode: Inode, size: number): void {
+  if (size > inode.current.length) {
+    const grown = new Uint8Array(Math.max(size, 2 * inode.current.length));
+    grown.set(inode.current.subarray(0, inode.size));
+    inode.current = grown;
+  }
+  if (size < inode.size) inode.current.fill(0, size, inode.size);
+  inode.size = size;
+}
+
+function write(inode: Inode, position: number, bytes: Uint8Array): void {
+  if (position + bytes.length > inode.size) resize(inode, position + bytes.length);
+  inode.current.set(bytes, position);
+}
+
+/** Applies to the stable content what chance lets through of the rest. */
+function lose(inode: Inode, random: Random): void {
+  if (inode.unsynced.length === 0) {
+    inode.current = inode.stable.slice();
+    inode.size = inode.stable.length;
+    return;
+  }
+  const unsynced = inode.unsynced;
+  inode.current = inode.stable.slice();
+  inode.size = inode.stable.length;
+  inode.unsynced = [];
+  const fate = random.next();
+  for (const change of unsynced) {
+    const survives = fate < 0.2 ? false : fate < 0.4 ? true : random.next() < 0.5;
+    if (change.kind === "truncate") {
+      if (survives) resize(inode, change.size);
+      continue;
+    }
+    if (survives && random.next() < 0.7) {
+      write(inode, change.position, change.bytes);
+      continue;
+    }
+    if (!survives) continue;
+    // Torn: some sectors of the write and not others.
+    for (let at = 0; at < change.bytes.length; at += SECTOR) {
+      const sector = change.bytes.subarray(at, at + SECTOR);
+      if (random.next() < 0.5) write(inode, change.position + at, sector);
+    }
+  }
+  inode.stable = inode.current.slice(0, inode.size);
+}

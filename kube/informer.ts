@@ -1,0 +1,169 @@
+import type { Timer, Scheduler } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Random } from "../lib/random.ts";
+import type { KubeApi, Resource, WatchHandle } from "./api.ts";
+import { GoneError } from "./errors.ts";
+import type { KubeObject } from "./objects.ts";
+import { WatchState } from "./watch-state.ts";
+import type { Change, WatchStep } from "./watch-state.ts";
+
+export type { Change } from "./watch-state.ts";
+
+/** A cached view of the objects of one kind that follows the API by itself until it is stopped. */
+export interface Informer<T> {
+  start(): void;
+  /** No listener is called after this returns. An informer is not started again. */
+  stop(): void;
+  /** Resolves when the first list is in `items`, after its changes were announced. Never rejects. */
+  readonly synced: Promise<void>;
+  /** By name, or by `namespace/name` when the informer has no namespace. Objects must not be changed. */
+  items(): ReadonlyMap<string, T>;
+  get(name: string): T | undefined;
+  /** Listeners are called in order, after `items` holds the change. A throw is an invariant error of ours. */
+  onChange(listener: (change: Change<T>) => void): void;
+}
+
+export interface InformerOptions<T extends KubeObject> {
+  readonly api: KubeApi;
+  readonly resource: Resource<T>;
+  /** "" for all namespaces, or for kinds without one. */
+  readonly namespace: string;
+  readonly labelSelector?: string;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Between 240 and 300 s, so that the watches of many clients do not all end at once. */
+const WATCH_TIMEOUT_SECONDS = 240;
+const WATCH_TIMEOUT_SPREAD_SECONDS = 60;
+
+/** Makes an informer; it does nothing until `start`. */
+export function createInformer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> {
+  return new WatchInformer(options);
+}
+
+class WatchInformer<T extends KubeObject> implements Informer<T> {
+  readonly #options: InformerOptions<T>;
+  readonly #state: WatchState<T>;
+  readonly #listeners: ((change: Change<T>) => void)[] = [];
+  readonly synced: Promise<void>;
+  #resolveSynced: () => void = () => undefined;
+  #watch: WatchHandle | undefined;
+  #timer: Timer | undefined;
+  #running = false;
+  #started = false;
+
+  constructor(options: InformerOptions<T>) {
+    this.#options = options;
+    this.#state = new WatchState<T>(options.namespace !== "", options.random);
+    this.synced = new Promise((resolve) => {
+      this.#resolveSynced = resolve;
+    });
+  }
+
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#running = true;
+    this.#do(this.#state.next());
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#timer?.cancel();
+    this.#watch?.close();
+    this.#watch = undefined;
+  }
+
+  items(): ReadonlyMap<string, T> {
+    return this.#state.items;
+  }
+
+  get(name: string): T | undefined {
+    return this.#state.items.get(name);
+  }
+
+  onChange(listener: (change: Change<T>) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  #do(step: WatchStep): void {
+    switch (step.kind) {
+      case "list":
+        this.#list(step.attempt);
+        return;
+      case "watch":
+        this.#startWatch(step.attempt, step.resourceVersion);
+        return;
+      case "wait":
+        this.#timer = this.#options.scheduler.after(step.delay, () => {
+          if (this.#counts(step.attempt)) this.#do(this.#state.next());
+        });
+        return;
+    }
+  }
+
+  #list(attempt: number): void {
+    const { api, resource, namespace, labelSelector } = this.#options;
+    const answer = api.list(resource, namespace, labelSelector === undefined ? {} : { labelSelector });
+    void answer.then(
+      (list) => {
+        if (!this.#counts(attempt)) return;
+        for (const change of this.#state.listed(list)) this.#announce(change);
+        this.#resolveSynced();
+        if (this.#counts(attempt)) this.#do(this.#state.next());
+      },
+      (error: unknown) => {
+        if (this.#counts(attempt)) this.#failed("list failed", error);
+      },
+    );
+  }
+
+  #startWatch(attempt: number, resourceVersion: string): void {
+    const { api, resource, namespace, labelSelector, random } = this.#options;
+    this.#watch = api.watch(
+      resource,
+      namespace,
+      {
+        ...(labelSelector === undefined ? {} : { labelSelector }),
+        resourceVersion,
+        timeoutSeconds: WATCH_TIMEOUT_SECONDS + random.below(WATCH_TIMEOUT_SPREAD_SECONDS),
+      },
+      {
+        onEvent: (event) => {
+          if (!this.#counts(attempt)) return;
+          const change = this.#state.observed(event);
+          if (change !== undefined) this.#announce(change);
+        },
+        onEnd: (error) => {
+          if (!this.#counts(attempt)) return;
+          this.#watch = undefined;
+          if (error === undefined) this.#do(this.#state.ended());
+          else if (error instanceof GoneError) this.#do(this.#state.expired());
+          else this.#failed("watch broke", error);
+        },
+      },
+    );
+  }
+
+  #failed(message: string, error: unknown): void {
+    const step = this.#state.failed();
+    this.#options.logger.warn(message, {
+      resource: this.#options.resource.plural,
+      error: error instanceof Error ? error.message : String(error),
+    });
+    this.#do(step);
+  }
+
+  #counts(attempt: number): boolean {
+    return this.#running && this.#state.isCurrent(attempt);
+  }
+
+  #announce(change: Change<T>): void {
+    for (const listener of this.#listeners) {
+      if (!this.#running) return;
+      listener(change);
+    }
+  }
+}

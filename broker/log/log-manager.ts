@@ -82,6 +82,8 @@ class JournaledLogManager implements LogManager {
   #savedAt = 0;
   #usage = { freeBytes: 0, capacityBytes: 0 };
   #recovered = false;
+  /** Logs whose files end before their recovery point: right only if the journal says that they were cut. */
+  readonly #short = new Map<string, number>();
   #closed = false;
 
   constructor({ storage, scheduler, random, logger, panic, options }: LogManagerOptions) {
@@ -161,6 +163,12 @@ class JournaledLogManager implements LogManager {
         await this.#replay(entry);
       },
     );
+    for (const [log, recoveryPoint] of this.#short) {
+      throw new StorageError(
+        "EIO",
+        `segments of ${log} end before ${recoveryPoint}, which was synced`,
+      );
+    }
     await this.#lookAtUsage();
     // What was replayed is in the segments: once they are synced the journal may forget it.
     this.#recovered = true;
@@ -229,8 +237,9 @@ class JournaledLogManager implements LogManager {
       segments.push(new Segment(this.#storage, directory, saved?.logStartOffset ?? 0, 0, now));
     }
     const list = new SegmentList(this.#storage, directory, segments);
-    for (const segment of segments.slice(0, -1)) await segment.adopt(4096);
-    await list.active.adopt(4096);
+    // Deleted by retention, and back because their names' removal was not synced.
+    for (const segment of list.dropBefore(saved?.logStartOffset ?? 0)) await segment.remove();
+    for (const segment of list.all) await segment.adopt(4096);
     // After a clean stop nothing is beyond the recovery point, and this reads only the end of the active segment.
     let end = list.active.baseOffset;
     let beyond = false;
@@ -243,17 +252,8 @@ class JournaledLogManager implements LogManager {
       },
     );
     if (beyond || position < list.active.written) await list.active.truncate(position, 4096);
-    if (end < recoveryPoint) {
-      this.#logger.error("a segment is shorter than its last checkpoint", {
-        directory,
-        recoveryPoint,
-        end,
-      });
-      throw new StorageError(
-        "EIO",
-        `segment of ${directory} ends at ${end}, before ${recoveryPoint}`,
-      );
-    }
+    if (end < recoveryPoint)
+      this.#short.set(keyOf(identity.topicId, identity.partition), recoveryPoint);
     const epochs = LeaderEpochCache.decode(
       await this.#storage.readFile(`${directory}/leader-epoch-checkpoint`),
     );
@@ -283,10 +283,12 @@ class JournaledLogManager implements LogManager {
         if (entry.offset >= log.logEndOffset) await log.replayAppend(entry.payload);
         return;
       case EntryKind.truncate:
+        this.#short.delete(keyOf(uuidText(entry.topicId), entry.partition));
         if (entry.offset < log.logEndOffset)
           await log.truncateTo(Math.max(entry.offset, log.logStartOffset));
         return;
       case EntryKind.startAt:
+        this.#short.delete(keyOf(uuidText(entry.topicId), entry.partition));
         await log.truncateFullyAndStartAt(entry.offset);
         return;
       case EntryKind.epoch:

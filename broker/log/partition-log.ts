@@ -311,15 +311,17 @@ export class JournaledLog implements PartitionLog, JournalClient {
     const rebuild = this.producers.reaches(offset);
     if (rebuild) this.#producersUnknown = true;
     await this.#inOrder(async () => {
+      await this.#flushJournal();
+      await this.#writeOut(offset);
       await this.#segments.truncateTo(offset, this.config);
-      this.#truncating--;
+      this.#filesCut();
       if (this.#truncating > 0 || !this.#producersUnknown) return;
-      // Appends are refused meanwhile, so the files hold all that counts.
+      // Appends are refused meanwhile, so once this is done the files hold all that counts.
+      await this.#writeOut();
       await this.rebuildProducers(this.#logEndOffset);
       this.#producersUnknown = false;
     });
     this.#context.onUnwritten(this);
-    await this.#context.journal.flush();
   }
 
   async truncateFullyAndStartAt(offset: Offset): Promise<void> {
@@ -335,11 +337,27 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#journalMark(EntryKind.startAt, offset);
     this.#producersUnknown = false;
     await this.#inOrder(async () => {
+      await this.#flushJournal();
       await this.#segments.startAt(offset);
-      this.#truncating--;
+      this.#filesCut();
     });
     this.#context.onUnwritten(this);
-    await this.#context.journal.flush();
+  }
+
+  /** The files have followed a truncation: what was appended since is counted to the segments as they are now. */
+  #filesCut(): void {
+    this.#truncating--;
+    for (let i = Math.max(0, this.#tail.find(this.#writtenOffset)); i < this.#tail.count; i++) {
+      if (this.#tail.baseOffset(i) < this.#writtenOffset) continue;
+      const { bytes } = this.#context.arena.extent(this.#tail.sequence(i));
+      const batch = batchHeaderAt(bytes, this.#tail.position(i), this.#tail.size(i));
+      this.#segments.appended(batch, this.config, this.#context.scheduler.wallNow());
+    }
+  }
+
+  /** The journal has the truncation before the files follow it, so that a shorter file is known for what it is. */
+  async #flushJournal(): Promise<void> {
+    if (!this.#context.replaying()) await this.#context.journal.flush();
   }
 
   /** The in-memory part of a truncation. */
@@ -464,15 +482,17 @@ export class JournaledLog implements PartitionLog, JournalClient {
     return this.#inOrder(() => this.#writeOut());
   }
 
-  async #writeOut(): Promise<void> {
-    while (this.#writtenOffset < this.#logEndOffset && this.#truncating === 0 && !this.#closed) {
+  /** @param limit of a truncation that is about to cut the files: only what it leaves is written. */
+  async #writeOut(limit = Infinity): Promise<void> {
+    while (this.#writtenOffset < Math.min(limit, this.#logEndOffset) && !this.#closed) {
+      if (this.#truncating > 0 && limit === Infinity) return;
       const from = this.#tail.find(this.#writtenOffset);
       assert(
         from >= 0 && this.#tail.baseOffset(from) >= this.#writtenOffset,
         "L2: what is not written is in the arena",
       );
       const segment = this.#segments.holding(this.#tail.baseOffset(from));
-      const end = this.#segments.endOf(segment);
+      const end = Math.min(limit, this.#segments.endOf(segment));
       const parts: Uint8Array[] = [];
       const written: {
         readonly extent: Extent;
@@ -534,7 +554,12 @@ export class JournaledLog implements PartitionLog, JournalClient {
           this.epochs.encode(),
         );
       }
-      if (this.bytesSinceSnapshot >= snapshotEvery && this.producers.size > 0) {
+      if (
+        this.bytesSinceSnapshot >= snapshotEvery &&
+        this.producers.size > 0 &&
+        !this.#producersUnknown &&
+        this.#truncating === 0
+      ) {
         this.bytesSinceSnapshot = 0;
         await this.#segments.writeSnapshot(this.#logEndOffset, this.producers.encode());
       }

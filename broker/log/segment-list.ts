@@ -197,6 +197,8 @@ export class SegmentList {
     }
     await active.truncate(Math.min(position, active.written), config.indexIntervalBytes);
     await this.#removeSnapshots((at) => at > offset);
+    // Removed names must not come back after a crash, when the journal no longer tells of the truncation.
+    await this.#storage.syncDirectory(this.#directory);
   }
 
   /** Everything goes; the log begins anew at `offset`. */
@@ -205,6 +207,7 @@ export class SegmentList {
     this.#segments = [new Segment(this.#storage, this.#directory, offset, 0, 0)];
     for (const segment of old) await segment.remove();
     await this.#removeSnapshots(() => true);
+    await this.#storage.syncDirectory(this.#directory);
   }
 
   /** Takes whole segments below `offset` out of the list, never the active one. */

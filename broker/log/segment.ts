@@ -47,6 +47,8 @@ export class Segment {
   #file: StorageFile | undefined;
   /** Something was written that no sync has covered. */
   dirty = false;
+  /** The file's name is on stable storage. */
+  #named: boolean;
 
   constructor(
     storage: Storage,
@@ -61,6 +63,7 @@ export class Segment {
     this.size = size;
     this.written = size;
     this.createdAt = createdAt;
+    this.#named = size > 0;
     if (size === 0) this.#index = new SparseIndex();
   }
 
@@ -108,6 +111,10 @@ export class Segment {
   async sync(): Promise<void> {
     this.dirty = false;
     await this.#file?.sync();
+    if (!this.#named) {
+      await this.#storage.syncDirectory(this.#directory);
+      this.#named = true;
+    }
     await this.#writeIndexes();
   }
 
@@ -162,7 +169,8 @@ export class Segment {
     position: number,
     visit: (batch: BatchHeader) => boolean | undefined,
   ): Promise<number> {
-    const buffer = new Uint8Array(SCAN_BYTES);
+    if (position >= this.written) return position;
+    const buffer = new Uint8Array(Math.min(SCAN_BYTES, this.written - position));
     let at = position;
     for (;;) {
       const filled = await this.read(at, buffer);

@@ -30,7 +30,7 @@ export interface MemoryStorageOptions {
  * A volume in memory that knows what a crash may take: any subset of the unsynced writes, each at sector granularity,
  * and names that were made, renamed or removed without a sync of their folder.
  */
-export class MemoryStorage implements Storage {
+export class MemoryStorage {
   #options: MemoryStorageOptions;
   /** Names as a process sees them, and as a crash would leave them. */
   #names = new Map<string, Inode>();
@@ -84,8 +84,29 @@ export class MemoryStorage implements Storage {
     return [...this.#names.keys()].sort();
   }
 
-  async #enter(operation: string, path: string): Promise<void> {
+  /** The volume as one process sees it: after a crash or a wipe nothing that this process asks is ever answered. */
+  mount(): Storage {
     const epoch = this.#epoch;
+    const guarded =
+      <A extends unknown[], T>(operation: (...args: A) => Promise<T>) =>
+      (...args: A): Promise<T> =>
+        epoch === this.#epoch ? operation(...args) : new Promise<never>(() => undefined);
+    return {
+      open: guarded((path: string, mode: "create" | "existing") => this.#open(path, mode)),
+      list: guarded((directory: string) => this.#list(directory)),
+      makeDirectory: guarded((path: string) => this.#makeDirectory(path)),
+      rename: guarded((from: string, to: string) => this.#rename(from, to)),
+      remove: guarded((path: string) => this.#remove(path)),
+      removeTree: guarded((path: string) => this.#removeTree(path)),
+      syncDirectory: guarded((path: string) => this.#syncDirectory(path)),
+      readFile: guarded((path: string) => this.#readFile(path)),
+      writeFileAtomic: guarded((path: string, content: Uint8Array) => this.#writeFileAtomic(path, content)),
+      usage: guarded(() => this.#usage()),
+    };
+  }
+
+  async #enter(operation: string, path: string, since = this.#epoch): Promise<void> {
+    const epoch = since;
     const { scheduler, delay, fault } = this.#options;
     if (scheduler !== undefined && delay !== undefined) {
       await new Promise<void>((resolve) => scheduler.after(delay(), resolve));
@@ -107,7 +128,7 @@ export class MemoryStorage implements Storage {
     }
   }
 
-  async open(path: string, mode: "create" | "existing"): Promise<StorageFile> {
+  async #open(path: string, mode: "create" | "existing"): Promise<StorageFile> {
     await this.#enter("open", path);
     const name = normal(path);
     let inode = this.#names.get(name);
@@ -139,7 +160,7 @@ export class MemoryStorage implements Storage {
         return inode.size;
       },
       write: async (position, parts) => {
-        await this.#enter("write", name);
+        await this.#enter("write", name, epoch);
         put(position, parts);
       },
       writeSync: (position, parts) => {
@@ -148,7 +169,7 @@ export class MemoryStorage implements Storage {
         put(position, parts);
       },
       read: async (position, into) => {
-        await this.#enter("read", name);
+        await this.#enter("read", name, epoch);
         const bytes = inode.current.subarray(
           position,
           Math.min(inode.size, position + into.length),
@@ -160,22 +181,22 @@ export class MemoryStorage implements Storage {
         // What was written before the call is covered, not what comes while it is under way.
         const covered = inode.unsynced.length;
         const content = inode.current.slice(0, inode.size);
-        await this.#enter("sync", name);
+        await this.#enter("sync", name, epoch);
         inode.stable = content;
         inode.unsynced = inode.unsynced.slice(covered);
       },
       truncate: async (size) => {
-        await this.#enter("truncate", name);
+        await this.#enter("truncate", name, epoch);
         resize(inode, size);
         inode.unsynced.push({ kind: "truncate", size });
       },
       close: async () => {
-        await this.#enter("close", name);
+        await this.#enter("close", name, epoch);
       },
     };
   }
 
-  async list(directory: string): Promise<readonly string[]> {
+  async #list(directory: string): Promise<readonly string[]> {
     await this.#enter("list", directory);
     const prefix = normal(directory) === "" ? "" : `${normal(directory)}/`;
     const names = new Set<string>();
@@ -187,12 +208,12 @@ export class MemoryStorage implements Storage {
     return [...names].sort();
   }
 
-  async makeDirectory(path: string): Promise<void> {
+  async #makeDirectory(path: string): Promise<void> {
     await this.#enter("mkdir", path);
     this.#directories.add(normal(path));
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async #rename(from: string, to: string): Promise<void> {
     await this.#enter("rename", from);
     const [source, target] = [normal(from), normal(to)];
     for (const [path, inode] of [...this.#names]) {
@@ -203,12 +224,12 @@ export class MemoryStorage implements Storage {
     if (this.#directories.delete(source)) this.#directories.add(target);
   }
 
-  async remove(path: string): Promise<void> {
+  async #remove(path: string): Promise<void> {
     await this.#enter("remove", path);
     this.#names.delete(normal(path));
   }
 
-  async removeTree(path: string): Promise<void> {
+  async #removeTree(path: string): Promise<void> {
     await this.#enter("remove", path);
     const root = normal(path);
     for (const name of [...this.#names.keys()]) {
@@ -219,7 +240,7 @@ export class MemoryStorage implements Storage {
     }
   }
 
-  async syncDirectory(path: string): Promise<void> {
+  async #syncDirectory(path: string): Promise<void> {
     await this.#enter("sync", path);
     const root = normal(path);
     const below = (name: string): boolean => root === "" || name.startsWith(`${root}/`);
@@ -228,13 +249,13 @@ export class MemoryStorage implements Storage {
     for (const [name, inode] of this.#names) if (below(name)) this.#stableNames.set(name, inode);
   }
 
-  async readFile(path: string): Promise<Uint8Array | undefined> {
+  async #readFile(path: string): Promise<Uint8Array | undefined> {
     await this.#enter("read", path);
     const inode = this.#names.get(normal(path));
     return inode?.current.slice(0, inode.size);
   }
 
-  async writeFileAtomic(path: string, content: Uint8Array): Promise<void> {
+  async #writeFileAtomic(path: string, content: Uint8Array): Promise<void> {
     await this.#enter("write", path);
     this.#refuseIfFull(content.length);
     const bytes = content.slice();
@@ -243,7 +264,7 @@ export class MemoryStorage implements Storage {
     this.#stableNames.set(normal(path), inode);
   }
 
-  async usage(): Promise<{ freeBytes: number; capacityBytes: number }> {
+  async #usage(): Promise<{ freeBytes: number; capacityBytes: number }> {
     await this.#enter("usage", "");
     const capacityBytes = this.#options.capacityBytes ?? 2 ** 40;
     return { freeBytes: Math.max(0, capacityBytes - this.used()), capacityBytes };

@@ -229,9 +229,11 @@ class JournaledLogManager implements LogManager {
       const segment = new Segment(this.#storage, directory, baseOffset, file.size, now);
       await file.close();
       // Begun after the checkpoint.
-      if (baseOffset >= recoveryPoint && baseOffset > (saved?.logStartOffset ?? 0))
+      if (baseOffset >= recoveryPoint && baseOffset > (saved?.logStartOffset ?? 0)) {
         await segment.remove();
-      else segments.push(segment);
+        // Back after another crash it would stand beside what the journal is about to put in its place.
+        await this.#storage.syncDirectory(directory);
+      } else segments.push(segment);
     }
     if (segments.length === 0) {
       segments.push(new Segment(this.#storage, directory, saved?.logStartOffset ?? 0, 0, now));

@@ -16,8 +16,15 @@ import { type Storage, StorageError, type StorageFile } from "./storage.ts";
 
 /** Whoever waits for its entries to be on stable storage. */
 export interface JournalClient {
-  /** All that it had appended up to `offset` is stable. */
-  markStable(offset: number): void;
+  /** Changes when what was appended before is no longer part of the log (a truncation). */
+  readonly generation: number;
+  /** All that it had appended up to `offset` in that generation is stable. */
+  markStable(offset: number, generation: number): void;
+}
+
+interface Dirty {
+  readonly offset: number;
+  readonly generation: number;
 }
 
 const DIRECTORY = "journal";
@@ -58,7 +65,7 @@ export class Journal {
   #appended: number;
   #synced: number;
   #pieces: Piece[] = [];
-  #dirty = new Map<JournalClient, number>();
+  #dirty = new Map<JournalClient, Dirty>();
   #waiters: { readonly position: number; readonly resolve: () => void }[] = [];
   #flushPlanned = false;
   #flushing = false;
@@ -156,7 +163,7 @@ export class Journal {
       extent.holds++;
       this.#pieces.push({ extent, from: at, to: extent.filled });
     }
-    this.#dirty.set(client, clientOffset);
+    this.#dirty.set(client, { offset: clientOffset, generation: client.generation });
     this.#planFlush();
     return { extent, payloadAt };
   }
@@ -224,15 +231,15 @@ export class Journal {
       }
       for (const piece of pieces) piece.extent.holds--;
       this.#synced = position;
-      for (const [client, offset] of dirty) client.markStable(offset);
+      for (const [client, { offset, generation }] of dirty) client.markStable(offset, generation);
       this.#wake();
     }
     this.#flushing = false;
   }
 
-  #putBack(pieces: Piece[], dirty: Map<JournalClient, number>): void {
+  #putBack(pieces: Piece[], dirty: Map<JournalClient, Dirty>): void {
     this.#pieces = [...pieces, ...this.#pieces];
-    for (const [client, offset] of this.#dirty) dirty.set(client, offset);
+    for (const [client, newer] of this.#dirty) dirty.set(client, newer);
     this.#dirty = dirty;
   }
 

@@ -70,6 +70,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   #writtenOffset: Offset;
   /** The sequence state is being read back after a truncation. */
   #producersUnknown = false;
+  generation = 0;
   /** Truncations whose files have not followed yet: nothing is written to segments meanwhile. */
   #truncating = 0;
   /** The lowest cut since the present write to a segment began. */
@@ -247,7 +248,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
     }
   }
 
-  markStable(offset: Offset): void {
+  markStable(offset: Offset, generation: number): void {
+    // A sync that was under way during a truncation says nothing of what was appended after it.
+    if (generation !== this.generation) return;
     const stable = Math.min(offset, this.#logEndOffset);
     if (stable <= this.#stableOffset) return;
     this.#stableOffset = stable;
@@ -362,6 +365,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
 
   /** The in-memory part of a truncation. */
   #cut(offset: Offset): void {
+    this.generation++;
     this.#truncating++;
     this.#cutSinceWrite = Math.min(this.#cutSinceWrite, offset);
     while (this.#tail.count > 0 && this.#tail.baseOffset(this.#tail.count - 1) >= offset) {

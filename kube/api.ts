@@ -57,6 +57,8 @@ export interface DeleteOptions {
   readonly uid?: string;
   readonly resourceVersion?: string;
   readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
+  /** Pods: seconds until they are killed; 0 removes the object at once (what a kubelet does at the end). */
+  readonly gracePeriodSeconds?: number;
 }
 
 /**

@@ -73,7 +73,6 @@ export class WatchState<T extends KubeObject> {
       changes.push({ type: "DELETED", object: old, old });
     }
     this.#resourceVersion = list.resourceVersion;
-    this.#failures = 0;
     return changes;
   }
 
@@ -95,20 +94,24 @@ export class WatchState<T extends KubeObject> {
 
   /** The server ended the watch in order: watch on from the last version seen. */
   ended(): WatchStep {
-    return this.next();
+    return this.#again();
   }
 
   /** The version we watch from is no longer in the history (410): list again, without forgetting what we know. */
   expired(): WatchStep {
     this.#resourceVersion = undefined;
-    // The first expiry is normal; repeated ones without an event between them are paced like failures.
-    return this.#failures++ === 0 ? this.next() : this.#wait();
+    return this.#again();
   }
 
   /** A list or a watch failed: wait with jittered exponential back-off, 50 ms up to 5 s. */
   failed(): WatchStep {
     this.#failures++;
     return this.#wait();
+  }
+
+  /** One end is normal; repeated ones without an event between them are paced like failures. */
+  #again(): WatchStep {
+    return this.#failures++ === 0 ? this.next() : this.#wait();
   }
 
   #wait(): WatchStep {

@@ -402,7 +402,7 @@ class JournaledLogManager implements LogManager {
     const logs = [...this.#unwritten];
     this.#unwritten = new Set();
     this.#savedAt = journalPosition;
-    const safe = new Map<JournaledLog, number>();
+    const safe = new Map<JournaledLog, number | undefined>();
     try {
       await Promise.all(
         logs.map(async (log) => {
@@ -412,6 +412,10 @@ class JournaledLogManager implements LogManager {
     } catch (error) {
       for (const log of logs) this.#unwritten.add(log);
       throw error;
+    }
+    if ([...safe.values()].includes(undefined)) {
+      for (const log of logs) this.#unwritten.add(log);
+      return;
     }
     const saved = new Map<
       string,

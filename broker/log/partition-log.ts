@@ -544,11 +544,15 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.producers = await this.#segments.readProducers(upTo);
   }
 
-  /** Writes out, syncs the files and saves what a restart needs. @returns the offset that is now safe in segments. */
-  async checkpoint(snapshotEvery: number): Promise<Offset> {
-    let safe = this.#logEndOffset;
+  /**
+   * Writes out, syncs the files and saves what a restart needs. @returns the offset that is now safe in segments, or
+   * undefined when a truncation holds up what was appended: the journal is then still needed.
+   */
+  async checkpoint(snapshotEvery: number): Promise<Offset | undefined> {
+    let safe: Offset | undefined;
     await this.#inOrder(async () => {
       await this.#writeOut();
+      if (this.#truncating > 0) return;
       safe = this.#writtenOffset;
       await this.#segments.sync();
       if (this.epochsDirty) {

@@ -1,6 +1,7 @@
 import zlib from "node:zlib";
 import { createRequire } from "node:module";
 import { concatBytes } from "../../lib/bytes.ts";
+import { lz4OpenedBytes } from "./lz4-frame.ts";
 import { MalformedError, Reader } from "./reader.ts";
 
 /** Codec numbers of a batch's attributes: none, gzip, snappy, lz4, zstd. */
@@ -25,6 +26,8 @@ const lz4 = (): Lz4 => (lz4Module ??= load("lz4-napi") as Lz4);
 /** Java's framing of snappy: this magic, two versions, then length-prefixed blocks. librdkafka sends one raw block. */
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const XERIAL_HEADER_BYTES = 16;
+/** The densest element of a block is a copy of 64 bytes in three. */
+const SNAPPY_MAX_RATIO = 22;
 
 export function compress(codec: CompressionCodec, bytes: Uint8Array): Uint8Array {
   switch (codec) {
@@ -52,7 +55,7 @@ export function decompress(codec: number, bytes: Uint8Array, maxBytes: number): 
       case 2:
         return openSnappy(bytes, maxBytes);
       case 3:
-        return bounded(lz4().decompressFrameSync(bytes), maxBytes);
+        return openLz4(bytes, maxBytes);
       case 4:
         return zlib.zstdDecompressSync(bytes, { maxOutputLength: maxBytes });
       default:
@@ -83,10 +86,13 @@ function openSnappy(bytes: Uint8Array, maxBytes: number): Uint8Array {
 function openSnappyBlock(bytes: Uint8Array, maxBytes: number): Uint8Array {
   const length = new Reader(bytes).uvarint();
   if (length > maxBytes) throw new MalformedError("compressed records open to too much");
+  // The decoder allocates what is claimed: a few bytes must not make it take hundreds of megabytes.
+  if (length > bytes.length * SNAPPY_MAX_RATIO) throw new MalformedError("snappy block's length");
   return snappy().uncompressSync(Buffer.from(bytes), { asBuffer: true });
 }
 
-function bounded(bytes: Uint8Array, maxBytes: number): Uint8Array {
-  if (bytes.length > maxBytes) throw new MalformedError("compressed records open to too much");
-  return bytes;
+/** The decoder has no bound of its own: what the frame opens to is added up before it is called. */
+function openLz4(bytes: Uint8Array, maxBytes: number): Uint8Array {
+  lz4OpenedBytes(bytes, maxBytes);
+  return lz4().decompressFrameSync(bytes);
 }

@@ -1,5 +1,13 @@
 import type { BrokerServices } from "../services.ts";
 
+/** The connection that a request came by. */
+export interface RequestConnection {
+  /** Unique within the process. */
+  readonly id: number;
+  /** Calls back once when the connection has closed. */
+  onClose(listener: () => void): void;
+}
+
 /** What a handler knows of the request's surroundings. */
 export interface RequestContext {
   readonly services: BrokerServices;
@@ -8,11 +16,25 @@ export interface RequestContext {
   /** Name of the listener the request came in on. */
   readonly listener: string;
   readonly apiVersion: number;
+  readonly connection?: RequestConnection;
 }
 
-/** Answers one API. Refusals that the response has a field for are in the response; a thrown ProtocolError is answered in full. */
+/** An answer whose parts are views of memory that `release` gives back once they were sent. */
+export class HeldAnswer<Res> {
+  readonly value: Res;
+  readonly release: () => void;
+  constructor(value: Res, release: () => void) {
+    this.value = value;
+    this.release = release;
+  }
+}
+
+/**
+ * Answers one API. Refusals that the response has a field for are in the response; a thrown ProtocolError is answered in full.
+ * `undefined` means that no answer is sent (acks=0). The request's byte fields are valid only until the handler first waits.
+ */
 export type Handler<Req, Res> = (
   context: RequestContext,
   request: Req,
   version: number,
-) => Res | Promise<Res>;
+) => Res | HeldAnswer<Res> | undefined | Promise<Res | HeldAnswer<Res> | undefined>;

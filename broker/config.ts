@@ -1,0 +1,278 @@
+import { HOUR, type Bytes, type Millis, MIB, MINUTE } from "../lib/units.ts";
+import type { LogOptions } from "./log/log-manager.ts";
+
+export type ConfigType = "int" | "long" | "boolean" | "string" | "list" | "double";
+
+/** A configuration of Kafka's (or of ours, `forebay.*`): its name, type, default as text, and bounds. */
+export interface ConfigDefinition {
+  readonly name: string;
+  readonly type: ConfigType;
+  readonly default: string | null;
+  readonly min?: number;
+  readonly oneOf?: readonly string[];
+  readonly doc: string;
+}
+
+const int = (name: string, value: number, min: number, doc: string): ConfigDefinition => ({
+  name,
+  type: "int",
+  default: String(value),
+  min,
+  doc,
+});
+const long = (name: string, value: number, min: number, doc: string): ConfigDefinition => ({
+  ...int(name, value, min, doc),
+  type: "long",
+});
+const flag = (name: string, value: boolean, doc: string): ConfigDefinition => ({
+  name,
+  type: "boolean",
+  default: String(value),
+  oneOf: ["true", "false"],
+  doc,
+});
+const text = (
+  name: string,
+  value: string | null,
+  doc: string,
+  oneOf?: readonly string[],
+): ConfigDefinition => ({
+  name,
+  type: "string",
+  default: value,
+  ...(oneOf === undefined ? {} : { oneOf }),
+  doc,
+});
+
+/** Broker configurations that are known; what is not listed is kept and shown but has no effect. */
+export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
+  flag("auto.create.topics.enable", true, "A topic that a client asks for is created."),
+  int("num.partitions", 1, 1, "Partitions of a topic created without a number."),
+  int(
+    "default.replication.factor",
+    3,
+    1,
+    "Replicas of a topic created without a number; at most the brokers.",
+  ),
+  int(
+    "min.insync.replicas",
+    0,
+    0,
+    "In-sync replicas an acks=all append needs; 0: a majority of the replicas.",
+  ),
+  flag("unclean.leader.election.enable", false, "A replica that may lack records may lead."),
+  int("broker.session.timeout.ms", 2000, 100, "Silence after which a broker is taken for dead."),
+  int("broker.heartbeat.interval.ms", 300, 10, "Between two heartbeats to the controller."),
+  int(
+    "replica.lag.time.max.ms",
+    10_000,
+    100,
+    "A follower behind for longer leaves the in-sync replicas.",
+  ),
+  int("replica.fetch.wait.max.ms", 500, 1, "How long a follower's fetch waits for records."),
+  int("replica.fetch.max.bytes", MIB, 1, "Bytes of one partition in a follower's fetch."),
+  int("replica.fetch.response.max.bytes", 10 * MIB, 1, "Bytes of a follower's fetch."),
+  int(
+    "forebay.leader.settle.ms",
+    5000,
+    0,
+    "A returned broker leads its preferred partitions after this.",
+  ),
+  int("message.max.bytes", 1_048_588, 0, "Largest record batch, as it is stored."),
+  int("socket.request.max.bytes", 100 * MIB, 1, "Largest request."),
+  int("max.connections", 10_000, 1, "Connections of one listener."),
+  long("connections.max.idle.ms", 10 * MINUTE, 1000, "An idle connection is closed after this."),
+  int("fetch.max.bytes", 55 * MIB, 1024, "Largest answer to a fetch."),
+  int("max.incremental.fetch.session.cache.slots", 1000, 0, "Fetch sessions kept."),
+  int("log.segment.bytes", 1024 * MIB, 14, "A segment is rolled at this size."),
+  long("log.roll.ms", 7 * 24 * HOUR, 1, "A segment is rolled at this age."),
+  long("log.retention.ms", 7 * 24 * HOUR, -1, "Segments older than this are deleted; -1: never."),
+  long(
+    "log.retention.bytes",
+    -1,
+    -1,
+    "Oldest segments are deleted beyond this size of a partition; -1: never.",
+  ),
+  long(
+    "log.retention.check.interval.ms",
+    5 * MINUTE,
+    1,
+    "Between two looks for segments to delete.",
+  ),
+  text("log.cleanup.policy", "delete", "What becomes of old records."),
+  int("log.index.interval.bytes", 4096, 0, "Bytes between two entries of an index."),
+  int("log.index.size.max.bytes", 10 * MIB, 4, "Largest index."),
+  text("log.message.timestamp.type", "CreateTime", "Whose time a record carries.", [
+    "CreateTime",
+    "LogAppendTime",
+  ]),
+  long(
+    "log.message.timestamp.before.max.ms",
+    Number.MAX_SAFE_INTEGER,
+    0,
+    "How old a record may be.",
+  ),
+  long("log.message.timestamp.after.max.ms", HOUR, 0, "How far in the future a record may be."),
+  long(
+    "log.segment.delete.delay.ms",
+    MINUTE,
+    0,
+    "Between deciding to delete a segment and deleting it.",
+  ),
+  text("compression.type", "producer", "Codec of a topic's records.", [
+    "producer",
+    "uncompressed",
+    "gzip",
+    "snappy",
+    "lz4",
+    "zstd",
+  ]),
+  int(
+    "producer.id.expiration.ms",
+    24 * HOUR,
+    1,
+    "A silent producer's sequence is forgotten after this.",
+  ),
+  int("offsets.topic.num.partitions", 50, 1, "Partitions of __consumer_offsets; at most 100."),
+  int(
+    "offsets.topic.replication.factor",
+    3,
+    1,
+    "Replicas of __consumer_offsets; at most the brokers.",
+  ),
+  int("offsets.topic.segment.bytes", 100 * MIB, 1, "Segment size of __consumer_offsets."),
+  int(
+    "offsets.retention.minutes",
+    10_080,
+    1,
+    "Offsets of an empty group are forgotten after this.",
+  ),
+  int("offset.metadata.max.bytes", 4096, 0, "Largest metadata of a committed offset."),
+  int("offsets.commit.timeout.ms", 5000, 1, "How long a commit may wait for its replicas."),
+  int("group.initial.rebalance.delay.ms", 3000, 0, "A new group waits this long for more members."),
+  int("group.min.session.timeout.ms", 6000, 1, "Shortest session a member may ask for."),
+  int("group.max.session.timeout.ms", 1_800_000, 1, "Longest session a member may ask for."),
+  int("group.max.size", 10_000, 1, "Members of one group."),
+  long("forebay.tail.bytes", 64 * MIB, 4 * MIB, "Memory for the newest records of all partitions."),
+  long("forebay.journal.file.bytes", 64 * MIB, MIB, "Size of one journal file."),
+  int("forebay.checkpoint.interval.ms", 1000, 10, "Segments are written at least this often."),
+];
+
+const BY_NAME = new Map(BROKER_CONFIGS.map((one) => [one.name, one]));
+
+export function brokerConfigDefinition(name: string): ConfigDefinition | undefined {
+  return BY_NAME.get(name);
+}
+
+/** Why a value cannot be had by a configuration, or undefined when it can. */
+export function refusal(definition: ConfigDefinition, value: string): string | undefined {
+  if (definition.oneOf !== undefined && !definition.oneOf.includes(value)) {
+    return `${definition.name} must be one of ${definition.oneOf.join(", ")}`;
+  }
+  if (definition.type === "int" || definition.type === "long") {
+    const number = Number(value);
+    if (!/^-?\d+$/.test(value) || (definition.type === "int" && Math.abs(number) > 2 ** 31 - 1)) {
+      return `${definition.name} must be a number of type ${definition.type}`;
+    }
+    if (definition.min !== undefined && number < definition.min) {
+      return `${definition.name} must be at least ${definition.min}`;
+    }
+  }
+  return undefined;
+}
+
+/** A broker's configuration: given values over defaults, with typed access to what the broker itself uses. */
+export class BrokerConfig {
+  readonly #given: ReadonlyMap<string, string>;
+
+  /** Throws on a value that its configuration cannot have. */
+  constructor(given: ReadonlyMap<string, string> = new Map()) {
+    for (const [name, value] of given) {
+      const definition = BY_NAME.get(name);
+      const reason = definition === undefined ? undefined : refusal(definition, value);
+      if (reason !== undefined) throw new Error(reason);
+    }
+    this.#given = given;
+  }
+
+  get given(): ReadonlyMap<string, string> {
+    return this.#given;
+  }
+
+  /** The same with some values replaced; values that cannot be are passed over. */
+  with(changes: ReadonlyMap<string, string>): BrokerConfig {
+    const merged = new Map(this.#given);
+    for (const [name, value] of changes) {
+      const definition = BY_NAME.get(name);
+      if (definition === undefined || refusal(definition, value) === undefined)
+        merged.set(name, value);
+    }
+    return new BrokerConfig(merged);
+  }
+
+  text(name: string): string {
+    return this.#given.get(name) ?? BY_NAME.get(name)?.default ?? "";
+  }
+  number(name: string): number {
+    return Number(this.text(name));
+  }
+  flag(name: string): boolean {
+    return this.text(name) === "true";
+  }
+
+  get brokerSessionTimeoutMs(): Millis {
+    return this.number("broker.session.timeout.ms");
+  }
+  get brokerHeartbeatIntervalMs(): Millis {
+    return this.number("broker.heartbeat.interval.ms");
+  }
+  get replicaLagTimeMaxMs(): Millis {
+    return this.number("replica.lag.time.max.ms");
+  }
+  get replicaFetchWaitMaxMs(): Millis {
+    return this.number("replica.fetch.wait.max.ms");
+  }
+  get replicaFetchMaxBytes(): Bytes {
+    return this.number("replica.fetch.max.bytes");
+  }
+  get replicaFetchResponseMaxBytes(): Bytes {
+    return this.number("replica.fetch.response.max.bytes");
+  }
+  get leaderSettleMs(): Millis {
+    return this.number("forebay.leader.settle.ms");
+  }
+  get logOptions(): Partial<LogOptions> {
+    return {
+      tailBytes: this.number("forebay.tail.bytes"),
+      journalFileBytes: this.number("forebay.journal.file.bytes"),
+      checkpointMs: this.number("forebay.checkpoint.interval.ms"),
+      retentionCheckMs: this.number("log.retention.check.interval.ms"),
+      producerExpirationMs: this.number("producer.id.expiration.ms"),
+    };
+  }
+}
+
+/** Java's properties format, as far as broker configurations need it: `name=value`, comments with # or !. */
+export function parseProperties(content: string): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const line of content.split("\n")) {
+    const match = /^\s*([^#!=:\s][^=:\s]*)\s*[=:]\s*(.*?)\s*$/.exec(line);
+    if (match?.[1] !== undefined) values.set(match[1], match[2] ?? "");
+  }
+  return values;
+}
+
+/** The configuration of a broker process: its file, then `FOREBAY_CONFIG_<NAME_WITH_UNDERSCORES>` variables over it. */
+export function loadBrokerConfig(
+  properties: string,
+  env: Readonly<Record<string, string | undefined>>,
+): BrokerConfig {
+  const values = parseProperties(properties);
+  for (const [name, value] of Object.entries(env)) {
+    const match = /^FOREBAY_CONFIG_(.+)$/.exec(name);
+    if (match?.[1] !== undefined && value !== undefined) {
+      values.set(match[1].toLowerCase().replaceAll("_", "."), value);
+    }
+  }
+  return new BrokerConfig(values);
+}

@@ -1,0 +1,108 @@
+import { InvariantError } from "../../lib/assert.ts";
+import type { Logger } from "../../lib/logger.ts";
+import { ProtocolError } from "../errors.ts";
+import { type Handler, HeldAnswer, type RequestContext } from "../handlers/handler.ts";
+import { type ApiDefinition, apiByKey } from "../protocol/api-versions.ts";
+import { ErrorCode } from "../protocol/error-codes.ts";
+import { decodeRequestHeader, responseHeader } from "../protocol/headers.ts";
+import { apiVersionsResponse } from "../protocol/messages/api-versions.ts";
+import { MalformedError } from "../protocol/reader.ts";
+
+/** A request's answer as it is to be sent; `release` gives its memory back after. */
+export interface Answer {
+  readonly parts: readonly Uint8Array[];
+  readonly release?: () => void;
+}
+
+/** An API with the code that serves it. */
+export interface ServedApi {
+  readonly api: ApiDefinition;
+  readonly handler: Handler<never, unknown>;
+}
+
+const API_VERSIONS_KEY = 18;
+
+/**
+ * One request frame to its answer. Returns undefined when nothing is to be sent; throws MalformedError when the connection
+ * is to be closed, as Kafka does for what it does not know.
+ */
+export class Dispatcher {
+  readonly #served: ReadonlyMap<number, ServedApi>;
+  readonly #logger: Logger;
+  readonly #panic: (error: unknown) => never;
+
+  constructor(served: ReadonlyMap<number, ServedApi>, logger: Logger, panic: (error: unknown) => never) {
+    this.#served = served;
+    this.#logger = logger;
+    this.#panic = panic;
+  }
+
+  dispatch(
+    frame: Uint8Array,
+    context: Omit<RequestContext, "clientId" | "apiVersion">,
+  ): Answer | undefined | Promise<Answer | undefined> {
+    const header = decodeRequestHeader(frame);
+    const served = this.#served.get(header.apiKey);
+    const api = served?.api ?? apiByKey(header.apiKey);
+    const { apiVersion: version, correlationId } = header;
+    if (served === undefined || api === undefined || (api.listener === "internal" && context.listener !== "internal")) {
+      throw new MalformedError(`API ${header.apiKey} is not served`);
+    }
+    if (version < api.firstAccepted || version > api.maxVersion) {
+      if (header.apiKey === API_VERSIONS_KEY && version > api.maxVersion) return this.#tooNew(api, correlationId);
+      throw new MalformedError(`${api.name} has no version ${version}`);
+    }
+    const request = api.request.decode(frame, header.bodyOffset, version);
+    const full: RequestContext = { ...context, clientId: header.clientId, apiVersion: version };
+    const encode = (result: unknown): Answer | undefined => {
+      if (result === undefined) return undefined;
+      const [value, release] = result instanceof HeldAnswer ? [result.value as unknown, result.release] : [result, undefined];
+      const body = api.response.encodeParts(value as never, version);
+      const parts = [responseHeader(api.response, version, correlationId), ...body];
+      return release === undefined ? { parts } : { parts, release };
+    };
+    const refuse = (error: unknown): Answer => this.#refused(api, version, correlationId, error);
+    try {
+      const result = served.handler(full, request as never, version);
+      if (result instanceof Promise) return result.then(encode).catch(refuse);
+      return encode(result);
+    } catch (error) {
+      if (error instanceof MalformedError) throw error;
+      return refuse(error);
+    }
+  }
+
+  /** KIP-511: an ApiVersions from the future is answered in version 0 with what this broker speaks. */
+  #tooNew(api: ApiDefinition, correlationId: number): Answer {
+    const body = apiVersionsResponse.encode(
+      {
+        errorCode: ErrorCode.UNSUPPORTED_VERSION,
+        apiKeys: [{ apiKey: API_VERSIONS_KEY, minVersion: api.minVersion, maxVersion: api.maxVersion }],
+      },
+      0,
+    );
+    return { parts: [responseHeader(api.response, 0, correlationId), body] };
+  }
+
+  /** A whole request refused: by the response's own error field, if it has one. */
+  #refused(api: ApiDefinition, version: number, correlationId: number, error: unknown): Answer {
+    if (error instanceof InvariantError) this.#panic(error);
+    const known = error instanceof ProtocolError;
+    if (!known) {
+      this.#logger.error("request failed", {
+        api: api.name,
+        version,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    }
+    if (!("errorCode" in api.response.fields)) {
+      throw new MalformedError(`${api.name} failed and its response cannot say so: ${String(error)}`);
+    }
+    const value = {
+      errorCode: known ? error.errorCode : ErrorCode.UNKNOWN_SERVER_ERROR,
+      ...("errorMessage" in api.response.fields && known ? { errorMessage: error.message } : {}),
+    };
+    const body = api.response.encodeParts(value as never, version);
+    return { parts: [responseHeader(api.response, version, correlationId), ...body] };
+  }
+}

@@ -1,5 +1,6 @@
 import { crc32c } from "../../lib/crc32c.ts";
 import { compress, decompress, type CompressionCodec } from "./compression.ts";
+import { getInt64, setInt64 } from "./int64.ts";
 import { MalformedError, Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
 import { concatBytes } from "../../lib/bytes.ts";
@@ -79,8 +80,7 @@ export function batchAt(bytes: Uint8Array, position: number): BatchHeader {
 /** The same for bytes that hold at least the header. */
 export function batchHeaderAt(bytes: Uint8Array, position: number, size: number): BatchHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const int64 = (at: number): number =>
-    view.getInt32(position + at) * 4294967296 + view.getUint32(position + at + 4);
+  const int64 = (at: number): number => getInt64(view, position + at);
   const attributes = view.getInt16(position + OFFSET_ATTRIBUTES);
   const baseOffset = int64(0);
   const lastOffsetDelta = view.getInt32(position + OFFSET_LAST_OFFSET_DELTA);
@@ -132,8 +132,7 @@ export function stampBatch(
   leaderEpoch: number,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setInt32(position, Math.floor(baseOffset / 4294967296));
-  view.setUint32(position + 4, baseOffset >>> 0);
+  setInt64(view, position, baseOffset);
   view.setInt32(position + OFFSET_LEADER_EPOCH, leaderEpoch);
 }
 
@@ -147,8 +146,7 @@ export function stampLogAppendTime(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const attributes = view.getInt16(position + OFFSET_ATTRIBUTES) | ATTRIBUTE_LOG_APPEND_TIME;
   view.setInt16(position + OFFSET_ATTRIBUTES, attributes);
-  view.setInt32(position + OFFSET_MAX_TIMESTAMP, Math.floor(time / 4294967296));
-  view.setUint32(position + OFFSET_MAX_TIMESTAMP + 4, time >>> 0);
+  setInt64(view, position + OFFSET_MAX_TIMESTAMP, time);
   view.setUint32(
     position + OFFSET_CRC,
     crc32c(bytes, position + OFFSET_ATTRIBUTES, position + size),
@@ -272,11 +270,7 @@ export function buildBatch(batch: NewBatch): Uint8Array {
   const bytes = new Uint8Array(BATCH_HEADER_BYTES + records.length);
   bytes.set(records, BATCH_HEADER_BYTES);
   const view = new DataView(bytes.buffer);
-  const int64 = (at: number, value: number): void => {
-    view.setInt32(at, Math.floor(value / 4294967296));
-    view.setUint32(at + 4, value >>> 0);
-  };
-  int64(0, batch.baseOffset ?? 0);
+  setInt64(view, 0, batch.baseOffset ?? 0);
   view.setInt32(OFFSET_LENGTH, bytes.length - LOG_OVERHEAD_BYTES);
   view.setInt32(OFFSET_LEADER_EPOCH, batch.leaderEpoch ?? -1);
   view.setInt8(OFFSET_MAGIC, 2);
@@ -287,9 +281,9 @@ export function buildBatch(batch: NewBatch): Uint8Array {
       (batch.control === true ? ATTRIBUTE_CONTROL : 0),
   );
   view.setInt32(OFFSET_LAST_OFFSET_DELTA, lastOffsetDelta);
-  int64(OFFSET_BASE_TIMESTAMP, baseTimestamp);
-  int64(OFFSET_MAX_TIMESTAMP, maxTimestamp);
-  int64(OFFSET_PRODUCER_ID, batch.producerId ?? NO_PRODUCER_ID);
+  setInt64(view, OFFSET_BASE_TIMESTAMP, baseTimestamp);
+  setInt64(view, OFFSET_MAX_TIMESTAMP, maxTimestamp);
+  setInt64(view, OFFSET_PRODUCER_ID, batch.producerId ?? NO_PRODUCER_ID);
   view.setInt16(OFFSET_PRODUCER_EPOCH, batch.producerEpoch ?? -1);
   view.setInt32(OFFSET_BASE_SEQUENCE, batch.baseSequence ?? -1);
   view.setInt32(OFFSET_COUNT, batch.records.length);

@@ -1,7 +1,7 @@
 import { assert } from "../../lib/assert.ts";
+import { setInt64 } from "./int64.ts";
 
 const encoder = new TextEncoder();
-const TWO_32 = 4294967296;
 
 /**
  * Bytes to be sent, as a list of parts: large byte fields are taken as they are and never copied. (pure)
@@ -67,8 +67,7 @@ export class Writer {
   }
   int64(value: number): void {
     const at = this.#reserve(8);
-    this.#view.setInt32(at, Math.floor(value / TWO_32));
-    this.#view.setUint32(at + 4, value >>> 0);
+    setInt64(this.#view, at, value);
   }
   float64(value: number): void {
     const at = this.#reserve(8);

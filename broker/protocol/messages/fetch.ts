@@ -1,4 +1,5 @@
 // Field tables taken from Apache Kafka 4.4.0 message schemas, Apache-2.0 (NOTICE).
+import { INT64_MAX } from "../int64.ts";
 import {
   array,
   defineMessage,
@@ -46,7 +47,7 @@ export const fetchRequest = defineMessage(
         logStartOffset: int64("5+", { default: -1 }),
         partitionMaxBytes: int32("0+"),
         replicaDirectoryId: uuid("17+", { tag: 0 }),
-        highWatermark: int64("18+", { tag: 1, default: Number.MAX_SAFE_INTEGER }),
+        highWatermark: int64("18+", { tag: 1, default: INT64_MAX }),
       }),
     }),
     forgottenTopicsData: structs("7+", {

@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { apis } from "../../../../broker/protocol/api-versions.ts";
 import { MalformedError } from "../../../../broker/protocol/reader.ts";
-import { type Fields, inVersions, type MessageDefinition } from "../../../../broker/protocol/schema.ts";
+import {
+  type Fields,
+  inVersions,
+  type MessageDefinition,
+} from "../../../../broker/protocol/schema.ts";
 import { runs } from "../../../support/runs.ts";
 
 /** Any value of a message at one version, every field of that version given. */
@@ -10,14 +14,15 @@ function valueOf(fields: Fields, version: number): fc.Arbitrary<Record<string, u
   const parts: Record<string, fc.Arbitrary<unknown>> = {};
   for (const [name, field] of Object.entries(fields)) {
     if (!inVersions(field.versions, version)) continue;
-    const plain = typed(field.type.name as string, field.type.fields as Fields | undefined, version);
+    const plain = typed(field.type.name, field.type.fields, version);
     parts[name] = inVersions(field.nullable, version) ? fc.option(plain, { freq: 4 }) : plain;
   }
   return fc.record(parts);
 }
 
 function typed(name: string, fields: Fields | undefined, version: number): fc.Arbitrary<unknown> {
-  if (name.startsWith("[]")) return fc.array(typed(name.slice(2), fields, version), { maxLength: 3 });
+  if (name.startsWith("[]"))
+    return fc.array(typed(name.slice(2), fields, version), { maxLength: 3 });
   switch (name) {
     case "bool":
       return fc.boolean();
@@ -87,9 +92,11 @@ describe("message codec", () => {
         fc.constantFrom(...apis).chain((api) =>
           fc.tuple(
             fc.constant(api),
-            fc.integer({ min: api.firstAccepted, max: api.maxVersion }).chain((version) =>
-              fc.tuple(fc.constant(version), valueOf(api.request.fields, version)),
-            ),
+            fc
+              .integer({ min: api.firstAccepted, max: api.maxVersion })
+              .chain((version) =>
+                fc.tuple(fc.constant(version), valueOf(api.request.fields, version)),
+              ),
             fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }),
             fc.nat(),
           ),

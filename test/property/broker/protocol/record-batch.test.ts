@@ -18,7 +18,9 @@ const record = fc.record({
   key: bytes,
   value: bytes,
   timestamp: fc.integer({ min: 1_600_000_000_000, max: 1_900_000_000_000 }),
-  headers: fc.array(fc.record({ key: fc.string({ maxLength: 8 }), value: bytes }), { maxLength: 3 }),
+  headers: fc.array(fc.record({ key: fc.string({ maxLength: 8 }), value: bytes }), {
+    maxLength: 3,
+  }),
 });
 
 describe("record batch", () => {
@@ -123,7 +125,10 @@ describe("frame splitter", () => {
             splitter.push(chunk, (frame) => got.push(Buffer.from(frame)));
             chunk.fill(0xee);
           }
-          assert.deepEqual(got, frames.map((frame) => Buffer.from(frame)));
+          assert.deepEqual(
+            got,
+            frames.map((frame) => Buffer.from(frame)),
+          );
         },
       ),
       runs(500),

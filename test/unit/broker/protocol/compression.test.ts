@@ -74,7 +74,7 @@ describe("compression", () => {
       compressSync(input: Uint8Array): Buffer;
     };
     const plain = words(5000);
-    const parts = [Buffer.from("82534e4150505900" + "00000001" + "00000001", "hex")];
+    const parts: Uint8Array[] = [Buffer.from("82534e4150505900" + "00000001" + "00000001", "hex")];
     for (let at = 0; at < plain.length; at += 2000) {
       const block = compressSync(plain.subarray(at, at + 2000));
       const size = Buffer.alloc(4);

@@ -1,4 +1,7 @@
-import { crc32c as native } from "@node-rs/crc32";
+import { createRequire } from "node:module";
+
+type NativeChecksum = (bytes: Uint8Array, seed: number) => number;
+export type Checksum = (bytes: Uint8Array, start?: number, end?: number, seed?: number) => number;
 
 /** Below this length the call into the native routine costs more than the plain one. */
 const NATIVE_FROM = 128;
@@ -55,9 +58,25 @@ export function crc32cPlain(bytes: Uint8Array, start: number, end: number, seed:
   return ~crc >>> 0;
 }
 
-/** CRC-32C of bytes [start, end); `seed` is the checksum of what came before. */
-export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 0): number {
-  if (end - start < NATIVE_FROM) return crc32cPlain(bytes, start, end, seed);
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
-  return native(view, seed) >>> 0;
+/**
+ * The quickest routine there is: the native one that `load` gives, for all but short pieces, or the plain one alone if
+ * that cannot be loaded, as on a platform it was not built for (seven times slower).
+ */
+export function crc32cWith(load: () => { readonly crc32c: NativeChecksum }): Checksum {
+  let native: NativeChecksum;
+  try {
+    native = load().crc32c;
+  } catch {
+    return (bytes, start = 0, end = bytes.length, seed = 0) => crc32cPlain(bytes, start, end, seed);
+  }
+  return (bytes, start = 0, end = bytes.length, seed = 0) => {
+    if (end - start < NATIVE_FROM) return crc32cPlain(bytes, start, end, seed);
+    const view = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
+    return native(view, seed) >>> 0;
+  };
 }
+
+/** CRC-32C of bytes [start, end); `seed` is the checksum of what came before. */
+export const crc32c: Checksum = crc32cWith(
+  () => createRequire(import.meta.url)("@node-rs/crc32") as { readonly crc32c: NativeChecksum },
+);

@@ -25,6 +25,11 @@ export class FrameSplitter {
     return this.#filled;
   }
 
+  /** Bytes of memory kept for it, at most twice what came of it beyond a first small buffer. */
+  get capacity(): number {
+    return this.#buffer.length;
+  }
+
   /** Hands out every frame that `chunk` completes. Throws MalformedError on a size that cannot be. */
   push(chunk: Uint8Array, onFrame: (frame: Uint8Array) => void): void {
     let at = 0;

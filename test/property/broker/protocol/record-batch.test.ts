@@ -150,5 +150,28 @@ describe("frame splitter", () => {
     claim.writeInt32BE(100 * 1024 * 1024 - 1);
     splitter.push(claim, () => assert.fail());
     assert.equal(splitter.buffered, 10);
+    assert(splitter.capacity <= 4096, "a first buffer, whatever was claimed");
+    const chunk = Buffer.alloc(50_000);
+    for (let came = 10; came < 1_000_000;) {
+      splitter.push(chunk, () => assert.fail());
+      came += chunk.length;
+      assert.equal(splitter.buffered, came);
+      assert(splitter.capacity <= 2 * came, `${splitter.capacity} bytes held for ${came}`);
+    }
+  });
+
+  it("gives back a buffer that grew for one large frame", () => {
+    const splitter = new FrameSplitter(8 * 1024 * 1024);
+    const frame = Buffer.alloc(4 + 4 * 1024 * 1024);
+    frame.writeInt32BE(frame.length - 4);
+    let frames = 0;
+    for (let at = 0; at < frame.length; at += 100_000) {
+      splitter.push(frame.subarray(at, at + 100_000), (whole) => {
+        frames++;
+        assert.equal(whole.length, frame.length - 4);
+      });
+    }
+    assert.equal(frames, 1);
+    assert.equal(splitter.capacity, 0);
   });
 });

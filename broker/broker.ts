@@ -6,6 +6,7 @@ import { ControllerLease, type Holder } from "./controller/controller-lease.ts";
 import { HeartbeatSender } from "./controller/heartbeats.ts";
 import { register, SupersededError } from "./controller/registration.ts";
 import { GroupCoordinator } from "./coordinator/group/group-coordinator.ts";
+import { FetchSessionCache } from "./fetch-session.ts";
 import type { BrokerEnvironment } from "./environment.ts";
 import { openLogManager } from "./log/log-manager.ts";
 import type { LogManager } from "./log/types.ts";
@@ -67,10 +68,7 @@ export class Broker {
 
   constructor(environment: BrokerEnvironment, options: BrokerOptions) {
     this.#options = options;
-    this.#contact = new Contact(
-      options.config.brokerSessionTimeoutMs,
-      environment.scheduler.now(),
-    );
+    this.#contact = new Contact(options.config.brokerSessionTimeoutMs, environment.scheduler.now());
     this.#kube = observedKube(environment.kube, environment.scheduler, this.#contact);
     this.#environment = { ...environment, kube: this.#kube };
     this.#image = new MetadataImage();
@@ -220,7 +218,8 @@ export class Broker {
       endpoint,
       onControllerDead: (holder) => this.#lease?.holderIsDead(holder),
       onNotController: () => this.#lease?.poke(),
-      onSuperseded: () => environment.panic(new SupersededError("a newer process has this broker's id")),
+      onSuperseded: () =>
+        environment.panic(new SupersededError("a newer process has this broker's id")),
       onShouldShutDown: () => this.#drained?.(),
     });
     this.#watcher = new MetadataWatcher({
@@ -268,22 +267,20 @@ export class Broker {
       replicas,
       topicAdmin,
       groups,
+      controller: this.#controller,
+      fetchSessions: new FetchSessionCache(
+        config.number("max.incremental.fetch.session.cache.slots"),
+        random,
+      ),
     };
   }
 
   async #listen(): Promise<void> {
-    const { replicas, controller } = { replicas: this.#replicas, controller: this.#controller };
     const services = this.#services;
-    if (replicas === undefined || controller === undefined || services === undefined) return;
+    if (services === undefined) return;
     const { host, ports } = this.#options.listen;
     for (const listener of ["internal", "plaintext"] as const) {
-      const listening = await serveKafka({
-        services,
-        listener,
-        host,
-        port: ports[listener],
-        controller: listener === "internal" ? controller : undefined,
-      });
+      const listening = await serveKafka({ services, listener, host, port: ports[listener] });
       if (this.#stopped) await listening.close();
       else this.#listening.push(listening);
     }
@@ -294,7 +291,12 @@ export class Broker {
     const advertised = advertisedPorts ?? ports;
     return [
       { name: "internal", host: advertisedHost, port: advertised.internal, protocol: "PLAINTEXT" },
-      { name: "plaintext", host: advertisedHost, port: advertised.plaintext, protocol: "PLAINTEXT" },
+      {
+        name: "plaintext",
+        host: advertisedHost,
+        port: advertised.plaintext,
+        protocol: "PLAINTEXT",
+      },
     ];
   }
 

@@ -3,6 +3,8 @@ import type { BrokerConfig } from "./config.ts";
 import type { BrokerEnvironment } from "./environment.ts";
 import type { GroupCoordinator } from "./coordinator/group/group-coordinator.ts";
 import type { MetadataView } from "./metadata/view.ts";
+import type { Controller } from "./controller/controller.ts";
+import type { FetchSessionCache } from "./fetch-session.ts";
 import type { Replicas } from "./replication/types.ts";
 import type { TopicAdmin } from "./topic-admin.ts";
 
@@ -16,4 +18,6 @@ export interface BrokerServices {
   readonly replicas: Replicas;
   readonly topicAdmin: TopicAdmin;
   readonly groups: GroupCoordinator;
+  readonly controller: Controller;
+  readonly fetchSessions: FetchSessionCache;
 }

@@ -101,7 +101,8 @@ export class CoordinatorRuntime<S extends CoordinatorShard<R>, R> implements Lea
   ): Promise<T> {
     const shard = this.#shards.get(partition);
     if (shard === undefined) return Promise.reject(new ProtocolError(ErrorCode.NOT_COORDINATOR));
-    if (!shard.active) return Promise.reject(new ProtocolError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS));
+    if (!shard.active)
+      return Promise.reject(new ProtocolError(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS));
     return new Promise<T>((resolve, reject) => {
       const from: Pending<T> = {
         answer: (response) => {
@@ -198,7 +199,9 @@ export class CoordinatorRuntime<S extends CoordinatorShard<R>, R> implements Lea
       },
       (error: unknown) => {
         refuseAll(
-          error instanceof ProtocolError ? coordinatorError(error.errorCode) : ErrorCode.COORDINATOR_NOT_AVAILABLE,
+          error instanceof ProtocolError
+            ? coordinatorError(error.errorCode)
+            : ErrorCode.COORDINATOR_NOT_AVAILABLE,
         );
       },
     );

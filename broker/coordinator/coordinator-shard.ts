@@ -20,5 +20,7 @@ export interface CoordinatorShard<R> {
 /** How a shard's records are written: whole record batches, each decoded with the offset that follows it. */
 export interface RecordFormat<R> {
   encode(records: readonly R[], at: Moment): Uint8Array;
-  decode(bytes: Uint8Array): Iterable<{ readonly records: readonly R[]; readonly nextOffset: number }>;
+  decode(
+    bytes: Uint8Array,
+  ): Iterable<{ readonly records: readonly R[]; readonly nextOffset: number }>;
 }

@@ -1,5 +1,8 @@
 import { orErrorCode } from "../coordinator/refused.ts";
-import type { DeleteGroupsRequest, DeleteGroupsResponse } from "../protocol/messages/delete-groups.ts";
+import type {
+  DeleteGroupsRequest,
+  DeleteGroupsResponse,
+} from "../protocol/messages/delete-groups.ts";
 import type { Handler } from "./handler.ts";
 
 /** DeleteGroups 0 to 3: groups without members, with their offsets. */

@@ -1,6 +1,9 @@
 import { orErrorCode } from "../coordinator/refused.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
-import type { DescribeGroupsRequest, DescribeGroupsResponse } from "../protocol/messages/describe-groups.ts";
+import type {
+  DescribeGroupsRequest,
+  DescribeGroupsResponse,
+} from "../protocol/messages/describe-groups.ts";
 import type { Handler, RequestContext } from "./handler.ts";
 
 /** No authorizer: what a client may do is not told. */

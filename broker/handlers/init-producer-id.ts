@@ -1,6 +1,9 @@
 import { orErrorCode } from "../coordinator/refused.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
-import type { InitProducerIdRequest, InitProducerIdResponse } from "../protocol/messages/init-producer-id.ts";
+import type {
+  InitProducerIdRequest,
+  InitProducerIdResponse,
+} from "../protocol/messages/init-producer-id.ts";
 import type { Handler } from "./handler.ts";
 
 /** The last epoch is kept free, as Kafka does: a producer that reaches it gets a new id. */
@@ -16,7 +19,11 @@ export const handleInitProducerId: Handler<InitProducerIdRequest, InitProducerId
   request,
   version,
 ) => {
-  const answer = (errorCode: number, producerId = -1, producerEpoch = -1): InitProducerIdResponse => ({
+  const answer = (
+    errorCode: number,
+    producerId = -1,
+    producerEpoch = -1,
+  ): InitProducerIdResponse => ({
     throttleTimeMs: 0,
     errorCode,
     producerId,
@@ -30,7 +37,8 @@ export const handleInitProducerId: Handler<InitProducerIdRequest, InitProducerId
   if (producerId < -1 || producerEpoch < -1 || (producerId === -1) !== (producerEpoch === -1)) {
     return answer(ErrorCode.INVALID_REQUEST);
   }
-  if (producerId !== -1 && producerEpoch < MAX_EPOCH) return answer(ErrorCode.NONE, producerId, producerEpoch + 1);
+  if (producerId !== -1 && producerEpoch < MAX_EPOCH)
+    return answer(ErrorCode.NONE, producerId, producerEpoch + 1);
   const next = await orErrorCode(context.services.groups.producerIds.next());
   return next.ok ? answer(ErrorCode.NONE, next.value, 0) : answer(next.errorCode);
 };

@@ -18,7 +18,10 @@ export const handleJoinGroup: Handler<JoinGroupRequest, JoinGroupResponse> = asy
       clientHost: `/${context.clientHost}`,
       protocolType: request.protocolType,
       // Copied: the group keeps them longer than the request's buffer may be kept.
-      protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: metadata.slice() })),
+      protocols: request.protocols.map(({ name, metadata }) => ({
+        name,
+        metadata: metadata.slice(),
+      })),
       sessionTimeoutMs,
       // Version 0 has no rebalance timeout of its own.
       rebalanceTimeoutMs: version === 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs,

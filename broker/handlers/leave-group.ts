@@ -9,7 +9,8 @@ export const handleLeaveGroup: Handler<LeaveGroupRequest, LeaveGroupResponse> = 
   request,
   version,
 ) => {
-  const leaving = version >= 3 ? request.members : [{ memberId: request.memberId, groupInstanceId: null }];
+  const leaving =
+    version >= 3 ? request.members : [{ memberId: request.memberId, groupInstanceId: null }];
   const left = await orErrorCode(
     context.services.groups.leave(
       request.groupId,

@@ -11,8 +11,12 @@ export const handleListGroups: Handler<ListGroupsRequest, ListGroupsResponse> = 
 ) => {
   const listed = await orErrorCode(context.services.groups.list());
   if (!listed.ok) return { throttleTimeMs: 0, errorCode: listed.errorCode, groups: [] };
-  const states = new Set((version >= 4 ? request.statesFilter : []).map((each) => each.toLowerCase()));
-  const types = new Set((version >= 5 ? request.typesFilter : []).map((each) => each.toLowerCase()));
+  const states = new Set(
+    (version >= 4 ? request.statesFilter : []).map((each) => each.toLowerCase()),
+  );
+  const types = new Set(
+    (version >= 5 ? request.typesFilter : []).map((each) => each.toLowerCase()),
+  );
   const groups = listed.value
     .filter((group) => states.size === 0 || states.has(group.state.toLowerCase()))
     .filter(() => types.size === 0 || types.has("classic"))

@@ -1,7 +1,10 @@
 import type { OffsetToCommit } from "../coordinator/group/group-shard.ts";
 import { orErrorCode } from "../coordinator/refused.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
-import type { OffsetCommitRequest, OffsetCommitResponse } from "../protocol/messages/offset-commit.ts";
+import type {
+  OffsetCommitRequest,
+  OffsetCommitResponse,
+} from "../protocol/messages/offset-commit.ts";
 import type { Handler } from "./handler.ts";
 
 /** OffsetCommit 2 to 10: retention time (2 to 4), leader epoch (6), static members (7), topic ids (10, KIP-848). */
@@ -23,7 +26,8 @@ export const handleOffsetCommit: Handler<OffsetCommitRequest, OffsetCommitRespon
         const { partitionIndex } = each;
         const text = each.committedMetadata ?? "";
         if (topic === undefined) {
-          const errorCode = version >= 10 ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+          const errorCode =
+            version >= 10 ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
           return { partitionIndex, errorCode };
         }
         if (partitionIndex < 0 || partitionIndex >= topic.partitions.length) {
@@ -60,12 +64,16 @@ export const handleOffsetCommit: Handler<OffsetCommitRequest, OffsetCommitRespon
   );
   const code = committed.ok ? committed.value : committed.errorCode;
   // The only fault of a record batch that a client can cause here is its size.
-  const errorCode = code === ErrorCode.UNKNOWN_SERVER_ERROR ? ErrorCode.INVALID_COMMIT_OFFSET_SIZE : code;
+  const errorCode =
+    code === ErrorCode.UNKNOWN_SERVER_ERROR ? ErrorCode.INVALID_COMMIT_OFFSET_SIZE : code;
   return {
     throttleTimeMs: 0,
     topics: topics.map((topic) => ({
       ...topic,
-      partitions: topic.partitions.map((each) => ({ ...each, errorCode: each.errorCode ?? errorCode })),
+      partitions: topic.partitions.map((each) => ({
+        ...each,
+        errorCode: each.errorCode ?? errorCode,
+      })),
     })),
   };
 };

@@ -10,7 +10,15 @@ export const handleSyncGroup: Handler<SyncGroupRequest, SyncGroupResponse> = asy
   request,
   version,
 ) => {
-  const { groupId, memberId, groupInstanceId, generationId, protocolType, protocolName, assignments } = request;
+  const {
+    groupId,
+    memberId,
+    groupInstanceId,
+    generationId,
+    protocolType,
+    protocolName,
+    assignments,
+  } = request;
   if (version >= 5 && (protocolType === null || protocolName === null)) {
     return { throttleTimeMs: 0, ...syncRefused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL) };
   }

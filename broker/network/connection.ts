@@ -113,7 +113,12 @@ export class Connection implements ChannelHandlers, RequestConnection {
     const expected = error instanceof MalformedError;
     this.#logger[expected ? "info" : "error"]("connection closed: request refused", {
       remote: this.#channel.remote,
-      error: error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error),
+      error:
+        error instanceof Error
+          ? expected
+            ? error.message
+            : (error.stack ?? error.message)
+          : String(error),
     });
     this.#channel.close();
   }

@@ -31,7 +31,11 @@ export class Dispatcher {
   readonly #logger: Logger;
   readonly #panic: (error: unknown) => never;
 
-  constructor(served: ReadonlyMap<number, ServedApi>, logger: Logger, panic: (error: unknown) => never) {
+  constructor(
+    served: ReadonlyMap<number, ServedApi>,
+    logger: Logger,
+    panic: (error: unknown) => never,
+  ) {
     this.#served = served;
     this.#logger = logger;
     this.#panic = panic;
@@ -45,18 +49,26 @@ export class Dispatcher {
     const served = this.#served.get(header.apiKey);
     const api = served?.api ?? apiByKey(header.apiKey);
     const { apiVersion: version, correlationId } = header;
-    if (served === undefined || api === undefined || (api.listener === "internal" && context.listener !== "internal")) {
+    if (
+      served === undefined ||
+      api === undefined ||
+      (api.listener === "internal" && context.listener !== "internal")
+    ) {
       throw new MalformedError(`API ${header.apiKey} is not served`);
     }
     if (version < api.firstAccepted || version > api.maxVersion) {
-      if (header.apiKey === API_VERSIONS_KEY && version > api.maxVersion) return this.#tooNew(api, correlationId);
+      if (header.apiKey === API_VERSIONS_KEY && version > api.maxVersion)
+        return this.#tooNew(api, correlationId);
       throw new MalformedError(`${api.name} has no version ${version}`);
     }
     const request = api.request.decode(frame, header.bodyOffset, version);
     const full: RequestContext = { ...context, clientId: header.clientId, apiVersion: version };
     const encode = (result: unknown): Answer | undefined => {
       if (result === undefined) return undefined;
-      const [value, release] = result instanceof HeldAnswer ? [result.value as unknown, result.release] : [result, undefined];
+      const [value, release] =
+        result instanceof HeldAnswer
+          ? [result.value as unknown, result.release]
+          : [result, undefined];
       const body = api.response.encodeParts(value as never, version);
       const parts = [responseHeader(api.response, version, correlationId), ...body];
       return release === undefined ? { parts } : { parts, release };
@@ -77,7 +89,9 @@ export class Dispatcher {
     const body = apiVersionsResponse.encode(
       {
         errorCode: ErrorCode.UNSUPPORTED_VERSION,
-        apiKeys: [{ apiKey: API_VERSIONS_KEY, minVersion: api.minVersion, maxVersion: api.maxVersion }],
+        apiKeys: [
+          { apiKey: API_VERSIONS_KEY, minVersion: api.minVersion, maxVersion: api.maxVersion },
+        ],
       },
       0,
     );
@@ -96,7 +110,9 @@ export class Dispatcher {
       });
     }
     if (!("errorCode" in api.response.fields)) {
-      throw new MalformedError(`${api.name} failed and its response cannot say so: ${String(error)}`);
+      throw new MalformedError(
+        `${api.name} failed and its response cannot say so: ${String(error)}`,
+      );
     }
     const value = {
       errorCode: known ? error.errorCode : ErrorCode.UNKNOWN_SERVER_ERROR,

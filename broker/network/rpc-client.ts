@@ -37,7 +37,11 @@ export class RpcClient {
   #closed: Error | undefined;
   readonly #onClose: ((error: Error | undefined) => void) | undefined;
 
-  private constructor(scheduler: Scheduler, clientId: string, onClose?: (error: Error | undefined) => void) {
+  private constructor(
+    scheduler: Scheduler,
+    clientId: string,
+    onClose?: (error: Error | undefined) => void,
+  ) {
     this.#scheduler = scheduler;
     this.#clientId = clientId;
     this.#onClose = onClose;
@@ -114,7 +118,9 @@ export class RpcClient {
   }
 
   #received(frame: Uint8Array): void {
-    const correlationId = new DataView(frame.buffer, frame.byteOffset, frame.byteLength).getInt32(0);
+    const correlationId = new DataView(frame.buffer, frame.byteOffset, frame.byteLength).getInt32(
+      0,
+    );
     const waiting = this.#waiting.get(correlationId);
     if (waiting === undefined) return;
     this.#waiting.delete(correlationId);

@@ -14,14 +14,19 @@ const scratch = new Uint8Array(SCRATCH_BYTES);
  * Kafka's framing over TCP (edge). Sockets read into one reused buffer (`onread`), which Node offers to connecting sockets only: an
  * accepted one is taken over by its handle before it has read anything.
  */
-export function createTcpNetwork(options: { readonly logger: Logger; readonly idleMs?: Millis }): Network {
+export function createTcpNetwork(options: {
+  readonly logger: Logger;
+  readonly idleMs?: Millis;
+}): Network {
   return {
     connect(host, port, handlers, { timeout, maxFrameBytes }) {
       return new Promise((resolve, reject) => {
         const receiver = new Receiver(maxFrameBytes);
         const socket = net.connect({ host, port, noDelay: true, onread: receiver.onread });
         const timer = setTimeout(() => {
-          const error = Object.assign(new Error(`connect to ${host}:${port} timed out`), { code: "ETIMEDOUT" });
+          const error = Object.assign(new Error(`connect to ${host}:${port} timed out`), {
+            code: "ETIMEDOUT",
+          });
           socket.destroy(error);
         }, timeout);
         socket.once("error", (error) => {
@@ -43,7 +48,10 @@ export function createTcpNetwork(options: { readonly logger: Logger; readonly id
       const server = net.createServer({ pauseOnConnect: true, noDelay: true }, (accepted) => {
         const remote = `${accepted.remoteAddress ?? "?"}:${accepted.remotePort ?? 0}`;
         if (open.size >= maxConnections) {
-          options.logger.warn("connection refused: max.connections reached", { remote, maxConnections });
+          options.logger.warn("connection refused: max.connections reached", {
+            remote,
+            maxConnections,
+          });
           accepted.destroy();
           return;
         }
@@ -122,7 +130,10 @@ class Receiver {
       if (!channel.closed) handlers.onFrame(frame);
     };
     this.#fail = (error) => {
-      logger.warn("connection closed: not the protocol", { remote: channel.remote, error: error.message });
+      logger.warn("connection closed: not the protocol", {
+        remote: channel.remote,
+        error: error.message,
+      });
       channel.fail(error);
     };
     channel.attach(handlers);

@@ -116,6 +116,10 @@ export class ReplicaManager implements Replicas {
     return this.#partitions.values();
   }
 
+  flush(): Promise<void> {
+    return this.#logs.flush();
+  }
+
   onProgress(topicId: string, partition: number, listener: () => void): () => void {
     const key = keyOf(topicId, partition);
     const listeners = this.#progress.get(key) ?? new Set();

@@ -59,6 +59,8 @@ export interface Replicas {
   all(): Iterable<HostedPartition>;
   /** Calls back when the high watermark, the log end or the role moved, until the returned function is called. */
   onProgress(topicId: string, partition: number, listener: () => void): () => void;
+  /** Resolves when everything appended on this broker so far is on stable storage. */
+  flush(): Promise<void>;
 }
 
 /** Told by the replica manager; used by the coordinators to load and unload their shards. */

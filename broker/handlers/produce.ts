@@ -1,0 +1,127 @@
+import { ErrorCode } from "../protocol/error-codes.ts";
+import { MalformedError } from "../protocol/reader.ts";
+import type { ProduceRequest, produceResponse } from "../protocol/messages/produce.ts";
+import type { InputOf } from "../protocol/schema.ts";
+import { ProtocolError } from "../errors.ts";
+import type { AppendResult } from "../log/types.ts";
+import type { HostedPartition } from "../replication/types.ts";
+import { codeOf, LeaderHints, messageOf, partitionOf } from "./common.ts";
+import type { Handler, RequestContext } from "./handler.ts";
+
+type Response = InputOf<typeof produceResponse>;
+type PartitionAnswer = NonNullable<
+  NonNullable<Response["responses"]>[number]["partitionResponses"]
+>[number];
+
+/** One partition of a request after its append. */
+interface Appended {
+  readonly name: string;
+  readonly topicId: string;
+  readonly index: number;
+  readonly partition?: HostedPartition;
+  readonly result?: AppendResult;
+  readonly error?: unknown;
+}
+
+/** Records that a client wrote into the broker's own topics would be taken for its state. */
+const CLOSED_TO_CLIENTS = new Set([
+  "__consumer_offsets",
+  "__transaction_state",
+  "__share_group_state",
+]);
+
+/** Everything is appended within the call, while the frame is valid and in the order of requests; what is waited for is the commit. */
+export const handleProduce: Handler<ProduceRequest, Response> = (context, request) => {
+  const { acks } = request;
+  if (acks !== 0 && acks !== 1 && acks !== -1) {
+    return answer(context, request, () => ({
+      error: new ProtocolError(ErrorCode.INVALID_REQUIRED_ACKS),
+    }));
+  }
+  const appended: Appended[] = [];
+  for (const topic of request.topicData) {
+    for (const { index, records } of topic.partitionData) {
+      const place = { name: topic.name, topicId: topic.topicId, index };
+      try {
+        if (CLOSED_TO_CLIENTS.has(topic.name))
+          throw new ProtocolError(ErrorCode.INVALID_TOPIC_EXCEPTION);
+        const partition = partitionOf(context, topic.name, topic.topicId, index);
+        if (CLOSED_TO_CLIENTS.has(partition.topic))
+          throw new ProtocolError(ErrorCode.INVALID_TOPIC_EXCEPTION);
+        if (records === null) throw new ProtocolError(ErrorCode.INVALID_RECORD, "no records");
+        appended.push({ ...place, partition, result: partition.append(records, acks, "client") });
+      } catch (error) {
+        codeOf(error);
+        appended.push({ ...place, error });
+      }
+    }
+  }
+  if (acks === 0) {
+    // There is no answer to say it in: Kafka closes the connection, so that the client asks for metadata.
+    if (appended.some((one) => one.error !== undefined))
+      throw new MalformedError("acks=0 produce refused");
+    return undefined;
+  }
+  const settled = appended.map((one) => settle(context, one, acks, request.timeoutMs));
+  return Promise.all(settled).then((done) => {
+    const byPlace = new Map(done.map((one) => [`${one.topicId}/${one.name}/${one.index}`, one]));
+    return answer(
+      context,
+      request,
+      (name, topicId, index) => byPlace.get(`${topicId}/${name}/${index}`) ?? {},
+    );
+  });
+};
+
+async function settle(
+  { services }: RequestContext,
+  one: Appended,
+  acks: number,
+  timeoutMs: number,
+): Promise<Appended> {
+  if (one.partition === undefined || one.result === undefined) return one;
+  try {
+    if (acks === -1) await one.partition.committed(one.result.lastOffset, timeoutMs);
+    else if (one.partition.log.stableOffset <= one.result.lastOffset)
+      await services.replicas.flush();
+    return one;
+  } catch (error) {
+    codeOf(error);
+    return { ...one, error };
+  }
+}
+
+function answer(
+  context: RequestContext,
+  request: ProduceRequest,
+  outcome: (name: string, topicId: string, index: number) => Partial<Appended>,
+): Response {
+  const hints = new LeaderHints(context);
+  const responses = request.topicData.map(({ name, topicId, partitionData }) => ({
+    name,
+    topicId,
+    partitionResponses: partitionData.map(({ index }): PartitionAnswer => {
+      const { partition, result, error } = outcome(name, topicId, index);
+      if (error === undefined && result !== undefined) {
+        return {
+          index,
+          errorCode: ErrorCode.NONE,
+          baseOffset: result.baseOffset,
+          logAppendTimeMs: result.logAppendTime,
+          logStartOffset: partition?.log.logStartOffset ?? -1,
+        };
+      }
+      const errorCode = codeOf(error);
+      return {
+        index,
+        errorCode,
+        baseOffset: -1,
+        errorMessage: messageOf(error),
+        ...(errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER
+          ? { currentLeader: hints.for(name, topicId, index) }
+          : {}),
+      };
+    }),
+  }));
+  return { responses, nodeEndpoints: hints.endpoints };
+}

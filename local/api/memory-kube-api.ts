@@ -49,6 +49,8 @@ export interface MemoryKubeApiOptions {
   readonly fault?: (call: KubeCall) => KubeFault | undefined;
   /** Checks and defaults for a kind, as `StoreWriteOptions.admit`. */
   readonly admit?: (resource: Resource) => StoreWriteOptions["admit"];
+  /** Awaited after a write and before its answer: a store on disk syncs here. */
+  readonly afterWrite?: () => Promise<void>;
 }
 
 /**
@@ -201,7 +203,8 @@ class MemoryKubeApi implements KubeApi {
   }
 
   #call<R>(verb: KubeVerb, resource: Resource, name: string, effect: () => R): Promise<R> {
-    const { scheduler, fault: faultOf } = this.#options;
+    const { scheduler, fault: faultOf, afterWrite } = this.#options;
+    const isRead = verb === "get" || verb === "list";
     const fault = faultOf?.({ verb, resource, name });
     const delay = fault?.delayMs ?? 0;
     return new Promise((resolve, reject) => {
@@ -219,8 +222,12 @@ class MemoryKubeApi implements KubeApi {
             reject(error instanceof Error ? error : new Error(String(error)));
           };
         }
-        if (delay > 0) scheduler.after(delay, answer);
-        else answer();
+        const deliver = (): void => {
+          if (delay > 0) scheduler.after(delay, answer);
+          else answer();
+        };
+        if (isRead || afterWrite === undefined) deliver();
+        else afterWrite().then(deliver, reject);
       });
     });
   }

@@ -89,6 +89,13 @@ export class Broker {
   get ready(): boolean {
     return this.#ready;
   }
+  /** The controller or the API was heard within the session timeout (R7). */
+  get inTouch(): boolean {
+    return this.#contact.inTouch(this.#environment.scheduler.now());
+  }
+  get patches(): number {
+    return this.#store.patches;
+  }
   get metadata(): MetadataImage {
     return this.#image;
   }

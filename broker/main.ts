@@ -2,11 +2,13 @@ import { readFileSync, writeSync } from "node:fs";
 import { realScheduler } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { systemRandom } from "../lib/random.ts";
+import { MetricsRegistry } from "../lib/metrics.ts";
 import { createLogger } from "../lib/winston-logger.ts";
 import { createKubeClient } from "../kube/client.ts";
 import { loadCredentials } from "../kube/credentials.ts";
 import { startAdminServer } from "./admin/server.ts";
 import { Broker } from "./broker.ts";
+import { addBrokerMetrics } from "./broker-metrics.ts";
 import { loadBrokerConfig } from "./config.ts";
 import { SupersededError } from "./controller/registration.ts";
 import { createFileStorage } from "./log/file-storage.ts";
@@ -71,11 +73,13 @@ export async function runBroker(env: NodeJS.ProcessEnv): Promise<void> {
       },
     },
   );
+  const metrics = new MetricsRegistry();
+  addBrokerMetrics(metrics, broker);
   const admin = await startAdminServer({
     host: env["FOREBAY_LISTEN_HOST"] ?? "0.0.0.0",
     port: port(env, "HTTP", 8080),
     ready: () => broker.ready,
-    metrics: () => broker.metrics(),
+    metrics,
   });
 
   const stopped = new Promise<void>((resolve) => {

@@ -7,7 +7,7 @@ import type { EpochEnd, LogRead } from "../log/types.ts";
 import { divergence } from "../replication/follower-replica.ts";
 import type { HostedPartition } from "../replication/types.ts";
 import { checkLeaderEpoch, codeOf, LeaderHints, partitionOf, topicOf } from "./common.ts";
-import { type Handler, HeldAnswer, type RequestContext } from "./handler.ts";
+import { HeldAnswer, type HoldingHandler, type RequestContext } from "./handler.ts";
 
 type Response = InputOf<typeof fetchResponse>;
 type TopicAnswer = NonNullable<Response["responses"]>[number];
@@ -25,7 +25,11 @@ interface Found {
 }
 
 /** Long-polling fetch of consumers, and of followers on the internal listener (KIP-74, KIP-227, KIP-320, KIP-951). */
-export const handleFetch: Handler<FetchRequest, Response> = async (context, request, version) => {
+export const handleFetch: HoldingHandler<FetchRequest, Response> = async (
+  context,
+  request,
+  version,
+) => {
   const { services } = context;
   const replicaId = version >= 15 ? request.replicaState.replicaId : request.replicaId;
   if (replicaId >= 0 && context.listener !== "internal") {

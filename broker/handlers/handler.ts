@@ -31,10 +31,13 @@ export class HeldAnswer<Res> {
 
 /**
  * Answers one API. Refusals that the response has a field for are in the response; a thrown ProtocolError is answered in full.
- * `undefined` means that no answer is sent (acks=0). The request's byte fields are valid only until the handler first waits.
+ * The request's byte fields are valid only until the handler first waits.
  */
 export type Handler<Req, Res> = (
   context: RequestContext,
   request: Req,
   version: number,
-) => Res | HeldAnswer<Res> | undefined | Promise<Res | HeldAnswer<Res> | undefined>;
+) => Res | Promise<Res>;
+
+/** A handler that may hold memory until its answer was sent, or give no answer at all (`undefined`: acks=0). */
+export type HoldingHandler<Req, Res> = Handler<Req, Res | HeldAnswer<Res> | undefined>;

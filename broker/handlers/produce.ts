@@ -6,7 +6,7 @@ import { ProtocolError } from "../errors.ts";
 import type { AppendResult } from "../log/types.ts";
 import type { HostedPartition } from "../replication/types.ts";
 import { codeOf, LeaderHints, messageOf, partitionOf } from "./common.ts";
-import type { Handler, RequestContext } from "./handler.ts";
+import type { HoldingHandler, RequestContext } from "./handler.ts";
 
 type Response = InputOf<typeof produceResponse>;
 type PartitionAnswer = NonNullable<
@@ -31,7 +31,7 @@ const CLOSED_TO_CLIENTS = new Set([
 ]);
 
 /** Everything is appended within the call, while the frame is valid and in the order of requests; what is waited for is the commit. */
-export const handleProduce: Handler<ProduceRequest, Response> = (context, request) => {
+export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context, request) => {
   const { acks } = request;
   if (acks !== 0 && acks !== 1 && acks !== -1) {
     return answer(context, request, () => ({

@@ -1,0 +1,88 @@
+import { createServer } from "node:http";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import express from "express";
+import type { MetricsRegistry } from "../../lib/metrics.ts";
+
+export interface AdminServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** A loop that has not turned for this long is not well. */
+const STALL_MS = 10_000;
+
+/**
+ * The broker's HTTP port (edge): `/healthz` while the event loop turns and the disk answers, `/readyz` once the broker has
+ * registered and listens, `/metrics`. Neither probe asks the API server or another broker: their trouble is no reason
+ * to restart this one.
+ */
+export async function startAdminServer(options: {
+  readonly host: string;
+  readonly port: number;
+  readonly ready: () => boolean;
+  readonly metrics: MetricsRegistry;
+}): Promise<AdminServer> {
+  const delay = monitorEventLoopDelay({ resolution: 10 });
+  delay.enable();
+  let lastTurn = performance.now();
+  const turning = setInterval(() => {
+    lastTurn = performance.now();
+  }, 1000);
+  turning.unref();
+  addLoopDelay(options.metrics, delay);
+
+  const app = express();
+  app.disable("x-powered-by");
+  app.get("/healthz", (_request, response) => {
+    const alive = performance.now() - lastTurn < STALL_MS;
+    response
+      .status(alive ? 200 : 503)
+      .type("text")
+      .send(alive ? "ok\n" : "the event loop is stalled\n");
+  });
+  app.get("/readyz", (_request, response) => {
+    const ready = options.ready();
+    response
+      .status(ready ? 200 : 503)
+      .type("text")
+      .send(ready ? "ok\n" : "not registered yet\n");
+  });
+  app.get("/metrics", (_request, response) => {
+    response.type("text/plain; version=0.0.4").send(options.metrics.render());
+  });
+  const server = createServer(app);
+  server.maxConnections = 100;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : options.port,
+    close: () =>
+      new Promise((resolve) => {
+        clearInterval(turning);
+        delay.disable();
+        server.close(() => {
+          resolve();
+        });
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function addLoopDelay(
+  metrics: MetricsRegistry,
+  delay: ReturnType<typeof monitorEventLoopDelay>,
+): void {
+  metrics.add({
+    name: "forebay_event_loop_delay_seconds",
+    help: "Delay of the event loop since start, by quantile.",
+    type: "gauge",
+    values: () =>
+      [50, 99, 99.9, 100].map((percentile) => ({
+        labels: { quantile: String(percentile / 100) },
+        value: delay.percentile(percentile) / 1e9,
+      })),
+  });
+}

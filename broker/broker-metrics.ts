@@ -1,0 +1,59 @@
+import type { MetricsRegistry } from "../lib/metrics.ts";
+import type { Broker } from "./broker.ts";
+
+/** What a broker tells of itself; read only when asked for. */
+export function addBrokerMetrics(registry: MetricsRegistry, broker: Broker): void {
+  const gauge = (name: string, help: string, value: () => number): void => {
+    registry.add({ name, help, type: "gauge", values: () => [{ value: value() }] });
+  };
+  const count = (
+    wanted: (partition: { isLeader: boolean; underReplicated: boolean }) => boolean,
+  ): number => {
+    let total = 0;
+    for (const partition of broker.replicas?.all() ?? []) {
+      const { record } = partition;
+      const underReplicated = (record.state?.isr.length ?? 0) < record.placement.replicas.length;
+      if (wanted({ isLeader: partition.isLeader, underReplicated })) total++;
+    }
+    return total;
+  };
+  gauge("forebay_broker_epoch", "Epoch of this broker's registration.", () => broker.epoch);
+  gauge("forebay_controller_active", "1 on the broker that is the controller.", () =>
+    Number(broker.isController),
+  );
+  gauge(
+    "forebay_in_touch",
+    "1 while the controller or the API was heard within the session timeout.",
+    () => Number(broker.inTouch),
+  );
+  gauge("forebay_partitions", "Replicas on this broker.", () => count(() => true));
+  gauge("forebay_leaders", "Partitions led by this broker.", () => count((one) => one.isLeader));
+  gauge("forebay_under_replicated_partitions", "Led partitions with replicas out of sync.", () =>
+    count((one) => one.isLeader && one.underReplicated),
+  );
+  gauge(
+    "forebay_leadership_patches_total",
+    "Patches of PartitionSlice status sent.",
+    () => broker.patches,
+  );
+  gauge(
+    "forebay_volume_free_bytes",
+    "Free bytes of the volume.",
+    () => broker.logs?.usage.freeBytes ?? 0,
+  );
+  gauge(
+    "forebay_volume_capacity_bytes",
+    "Size of the volume.",
+    () => broker.logs?.usage.capacityBytes ?? 0,
+  );
+  registry.add({
+    name: "forebay_log_end_offset",
+    help: "Next offset of each replica.",
+    type: "gauge",
+    values: () =>
+      [...(broker.replicas?.all() ?? [])].map((one) => ({
+        labels: { topic: one.topic, partition: String(one.partition) },
+        value: one.log.logEndOffset,
+      })),
+  });
+}

@@ -144,12 +144,15 @@ export class Broker {
     await this.#watcher?.start();
     if (this.#stopped) throw new SupersededError("stopped while starting");
     this.#replicas?.start(registered.burned);
-    await this.#listen();
+    await this.#listen("internal");
     this.#lease?.start();
     this.#heartbeats?.start();
     this.#controller?.start();
     this.#keepContact();
-    this.#ready = true;
+    // A client that came before the controller has seen this broker would be told of a cluster without brokers.
+    await this.#running();
+    await this.#listen("plaintext");
+    this.#ready = !this.#stopped;
     logger.info("broker ready", { epoch: registered.epoch });
   }
 
@@ -282,15 +285,30 @@ export class Broker {
     };
   }
 
-  async #listen(): Promise<void> {
+  async #listen(listener: "internal" | "plaintext"): Promise<void> {
     const services = this.#services;
-    if (services === undefined) return;
+    if (services === undefined || this.#stopped) return;
     const { host, ports } = this.#options.listen;
-    for (const listener of ["internal", "plaintext"] as const) {
-      const listening = await serveKafka({ services, listener, host, port: ports[listener] });
-      if (this.#stopped) await listening.close();
-      else this.#listening.push(listening);
-    }
+    const listening = await serveKafka({ services, listener, host, port: ports[listener] });
+    if (this.#stopped) await listening.close();
+    else this.#listening.push(listening);
+  }
+
+  /** Resolves when the controller has recorded this broker as running. */
+  #running(): Promise<void> {
+    const seen = (): boolean =>
+      this.#stopped || this.#image.brokers.get(this.#options.brokerId)?.fenced === false;
+    return new Promise((resolve) => {
+      if (seen()) {
+        resolve();
+        return;
+      }
+      const stop = this.#image.onChange(() => {
+        if (!seen()) return;
+        stop();
+        resolve();
+      });
+    });
   }
 
   #endpoints(): BrokerEndpoint[] {

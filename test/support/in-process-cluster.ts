@@ -1,0 +1,142 @@
+import { Broker } from "../../broker/broker.ts";
+import { BrokerConfig } from "../../broker/config.ts";
+import { createTcpNetwork } from "../../broker/network/tcp-network.ts";
+import { API_VERSION, brokerClusters, CLUSTER_LABEL, partitionSlices, topics } from "../../cluster/resources.ts";
+import type { Topic } from "../../cluster/topic.ts";
+import { sliceName } from "../../cluster/names.ts";
+import type { KubeApi } from "../../kube/api.ts";
+import { realScheduler } from "../../lib/clock.ts";
+import { type Logger, silentLogger } from "../../lib/logger.ts";
+import { systemRandom } from "../../lib/random.ts";
+import { createMemoryKubeApi } from "../../local/api/memory-kube-api.ts";
+import { ObjectStore } from "../../local/api/object-store.ts";
+import { MemoryStorage } from "./memory-storage.ts";
+
+/** Brokers over loopback sockets on volumes in memory, with the operator's part of the work done by a few lines. */
+export interface InProcessCluster {
+  readonly bootstrap: string[];
+  readonly kube: KubeApi;
+  readonly brokers: Broker[];
+  readonly storages: MemoryStorage[];
+  /** Starts broker `id` (again) on its volume. */
+  start(id: number): Promise<Broker>;
+  stop(): Promise<void>;
+}
+
+export async function startInProcessCluster(options: {
+  readonly brokers: number;
+  readonly basePort: number;
+  readonly config?: Readonly<Record<string, string>>;
+  readonly logger?: Logger;
+}): Promise<InProcessCluster> {
+  const logger = options.logger ?? silentLogger;
+  const store = new ObjectStore({ scheduler: realScheduler, random: systemRandom });
+  const kube = createMemoryKubeApi({ store, scheduler: realScheduler });
+  const namespace = "default";
+  const clusterName = "test";
+  await kube.create(brokerClusters, namespace, {
+    apiVersion: API_VERSION,
+    kind: "BrokerCluster",
+    metadata: { name: clusterName, namespace },
+    spec: { brokers: options.brokers },
+  });
+  const operator = placeTopics(kube, namespace, clusterName, options.brokers);
+  const config = new BrokerConfig(
+    new Map(Object.entries({ "group.initial.rebalance.delay.ms": "0", ...options.config })),
+  );
+  const storages = Array.from({ length: options.brokers }, () => new MemoryStorage());
+  const brokers: Broker[] = [];
+  const start = async (id: number): Promise<Broker> => {
+    const storage = storages[id];
+    if (storage === undefined) throw new Error(`no broker ${id}`);
+    const broker = new Broker(
+      {
+        scheduler: realScheduler,
+        random: systemRandom,
+        storage: storage.mount(),
+        network: createTcpNetwork({ logger }),
+        kube,
+        logger: logger.child({ broker: id }),
+        panic: (error) => {
+          throw error;
+        },
+      },
+      {
+        clusterName,
+        namespace,
+        brokerId: id,
+        version: "test",
+        config,
+        listen: {
+          host: "127.0.0.1",
+          advertisedHost: "127.0.0.1",
+          ports: { plaintext: options.basePort + id, internal: options.basePort + 50 + id },
+        },
+      },
+    );
+    brokers[id] = broker;
+    await broker.start();
+    return broker;
+  };
+  await Promise.all(storages.map((_, id) => start(id)));
+  return {
+    bootstrap: storages.map((_, id) => `127.0.0.1:${options.basePort + id}`),
+    kube,
+    brokers,
+    storages,
+    start,
+    async stop() {
+      operator.stop();
+      await Promise.all(brokers.map((broker) => broker.drain()));
+    },
+  };
+}
+
+/** Topic → PartitionSlices, round robin: what the operator does with more care. */
+function placeTopics(kube: KubeApi, namespace: string, cluster: string, brokers: number): { stop(): void } {
+  let stopped = false;
+  const look = async (): Promise<void> => {
+    const wanted = await kube.list(topics, namespace);
+    const present = await kube.list(partitionSlices, namespace);
+    for (const topic of wanted.items) {
+      if (!present.items.some((slice) => slice.spec.topicId === topic.metadata.uid)) await place(topic);
+    }
+  };
+  const place = async (topic: Topic): Promise<void> => {
+    const replicas = Math.min(topic.spec.replicas ?? 3, brokers);
+    await kube.create(partitionSlices, namespace, {
+      apiVersion: API_VERSION,
+      kind: "PartitionSlice",
+      metadata: {
+        name: sliceName(topic.metadata.name, 0),
+        namespace,
+        labels: { [CLUSTER_LABEL]: cluster },
+        ownerReferences: [
+          { apiVersion: API_VERSION, kind: "Topic", name: topic.metadata.name, uid: topic.metadata.uid ?? "" },
+        ],
+      },
+      spec: {
+        cluster,
+        topic: topic.spec.topicName ?? topic.metadata.name,
+        topicId: topic.metadata.uid ?? "",
+        firstPartition: 0,
+        partitions: Array.from({ length: topic.spec.partitions ?? 1 }, (_, p) => ({
+          replicas: Array.from({ length: replicas }, (_unused, r) => (p + r) % brokers),
+        })),
+      },
+    });
+  };
+  const loop = (): void => {
+    if (stopped) return;
+    look()
+      .catch(() => undefined)
+      .finally(() => realScheduler.after(20, loop))
+      .catch(() => undefined);
+  };
+  loop();
+  return {
+    stop() {
+      stopped = true;
+    },
+  };
+}

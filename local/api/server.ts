@@ -13,6 +13,7 @@ import { discovery } from "./discovery.ts";
 import { JournalStore } from "./journal-store.ts";
 import { createMemoryKubeApi } from "./memory-kube-api.ts";
 import { ObjectStore, keyOfKind, kindOfKey, rfc3339 } from "./object-store.ts";
+import { decodeProtobuf } from "./protobuf.ts";
 import { parsePath } from "./paths.ts";
 import type { ResourcePath } from "./paths.ts";
 import { ResourceHandler, versioned } from "./resource-handler.ts";
@@ -298,7 +299,7 @@ function send(response: ServerResponse, code: number, body: unknown): void {
   response.end(text);
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -308,15 +309,14 @@ async function readBody(request: IncomingMessage): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
-/** @throws KubeError 400, or 415 for protobuf */
-function parseBody(text: string, contentType: string): unknown {
-  if (text === "") return undefined;
-  if (contentType.includes("protobuf")) {
-    throw statusError(415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml");
-  }
+/** @throws KubeError 400, or 415 for protobuf of a kind that is not read */
+function parseBody(bytes: Buffer, contentType: string): unknown {
+  if (bytes.length === 0) return undefined;
+  if (contentType.includes("protobuf")) return decodeProtobuf(bytes);
+  const text = bytes.toString("utf8");
   try {
     return contentType.includes("yaml") && !text.startsWith("{")
       ? (parseYaml(text) as unknown)

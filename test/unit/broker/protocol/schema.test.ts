@@ -19,9 +19,7 @@ import {
   structs,
 } from "../../../../broker/protocol/schema.ts";
 import { Writer } from "../../../../broker/protocol/writer.ts";
-
-const hex = (value: Uint8Array): string => Buffer.from(value).toString("hex");
-const fromHex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
+import { fromHex, toHex } from "./kafka-bytes.ts";
 
 /** A message that is flexible from version 1 on. */
 function message<const F extends Parameters<typeof defineMessage>[1]>(fields: F) {
@@ -73,9 +71,9 @@ describe("int64", () => {
 
   it("writes the largest, and every number nearer to it than to any below, as the largest", () => {
     for (const value of [INT64_MAX, 2 ** 63 - 1024, Infinity, Number(2n ** 63n - 1n)]) {
-      assert.equal(hex(definition.encode({ value }, 0)), "7fffffffffffffff");
+      assert.equal(toHex(definition.encode({ value }, 0)), "7fffffffffffffff");
     }
-    assert.equal(hex(definition.encode({ value: 2 ** 63 - 2048 }, 0)), "7ffffffffffff800");
+    assert.equal(toHex(definition.encode({ value: 2 ** 63 - 2048 }, 0)), "7ffffffffffff800");
   });
 
   it("reads the largest as INT64_MAX, above every number that is exact", () => {
@@ -95,7 +93,7 @@ describe("int64", () => {
       [-(2 ** 63), "8000000000000000"],
     ];
     for (const [value, bytes] of cases) {
-      assert.equal(hex(definition.encode({ value }, 0)), bytes);
+      assert.equal(toHex(definition.encode({ value }, 0)), bytes);
       assert.deepEqual(definition.decode(fromHex(bytes), 0, 0), { value });
     }
   });
@@ -110,7 +108,7 @@ describe("int64", () => {
       );
     const read = (bytes: Uint8Array): number | undefined =>
       fetchRequest.decode(bytes, 0, 18).topics[0]?.partitions[0]?.highWatermark;
-    assert.equal(hex(request(INT64_MAX)), hex(request()));
+    assert.equal(toHex(request(INT64_MAX)), toHex(request()));
     assert.equal(read(request()), INT64_MAX);
     assert.equal(read(request(Number.MAX_SAFE_INTEGER)), Number.MAX_SAFE_INTEGER);
     assert.equal(read(request(5)), 5);
@@ -118,7 +116,7 @@ describe("int64", () => {
     const tagged = message({ highWatermark: int64("1+", { tag: 1, default: INT64_MAX }) });
     const explicit = tagged.decode(fromHex("01 01 08 7fffffffffffffff"), 0, 1);
     assert.deepEqual(explicit, { highWatermark: INT64_MAX });
-    assert.equal(hex(tagged.encode(explicit, 1)), "00");
+    assert.equal(toHex(tagged.encode(explicit, 1)), "00");
   });
 });
 
@@ -163,7 +161,7 @@ describe("null", () => {
     const value = { text: null, bytes: null, list: null, records: null, one: null };
     const written = { 0: "ffff ffffffff ffffffff ffffffff ff", 1: "00 00 00 00 ff 00" };
     for (const version of [0, 1] as const) {
-      assert.equal(hex(definition.encode(value, version)), hex(fromHex(written[version])));
+      assert.equal(toHex(definition.encode(value, version)), toHex(fromHex(written[version])));
       assert.deepEqual(definition.decode(fromHex(written[version]), 0, version), value);
     }
   });
@@ -178,10 +176,10 @@ describe("tagged field", () => {
   });
 
   it("is written in the order of the tags, and left out when it says nothing", () => {
-    assert.equal(hex(definition.encode({ plain: 1, list: [], text: "none" }, 1)), "0000000100");
+    assert.equal(toHex(definition.encode({ plain: 1, list: [], text: "none" }, 1)), "0000000100");
     assert.equal(
-      hex(definition.encode({ plain: 1, one: { a: 2 }, text: "x", list: [3] }, 1)),
-      hex(fromHex("00000001 03  00 05 02 00000003  02 02 02 78  05 06 00000002 01 00")),
+      toHex(definition.encode({ plain: 1, one: { a: 2 }, text: "x", list: [3] }, 1)),
+      toHex(fromHex("00000001 03  00 05 02 00000003  02 02 02 78  05 06 00000002 01 00")),
     );
   });
 
@@ -252,7 +250,7 @@ describe("varints", () => {
     for (const [value, bytes] of cases) {
       const writer = new Writer();
       writer.varint(value);
-      assert.equal(hex(Buffer.concat(writer.parts())), bytes);
+      assert.equal(toHex(Buffer.concat(writer.parts())), bytes);
       assert.equal(new Reader(fromHex(bytes)).varint(), value);
       assert.equal(new Reader(fromHex(bytes)).varlong(), value);
     }

@@ -60,7 +60,11 @@ class KubeClient implements KubeApi {
     this.#transport.close();
   }
 
-  async get<T extends KubeObject>(resource: Resource<T>, namespace: string, name: string): Promise<T> {
+  async get<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string,
+    name: string,
+  ): Promise<T> {
     const path = resourcePath(resource, namespace, name);
     return (await this.#call({ method: "GET", path })) as T;
   }
@@ -109,7 +113,11 @@ class KubeClient implements KubeApi {
     }
   }
 
-  async create<T extends KubeObject>(resource: Resource<T>, namespace: string, object: T): Promise<T> {
+  async create<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string,
+    object: T,
+  ): Promise<T> {
     const path = resourcePath(resource, namespace);
     return (await this.#call({ method: "POST", path, body: JSON.stringify(object) })) as T;
   }
@@ -245,7 +253,10 @@ class KubeClient implements KubeApi {
       let failure: Error;
       let pause = this.#pause(attempt);
       try {
-        const response = await this.#transport.send(request, Math.max(1, deadline - scheduler.now()));
+        const response = await this.#transport.send(
+          request,
+          Math.max(1, deadline - scheduler.now()),
+        );
         if (response.status >= 200 && response.status < 300) return JSON.parse(response.text);
         const error = errorOf(response);
         // 429 means that the server did not begin. A 5xx on the way back of a write leaves open what it did.
@@ -261,7 +272,11 @@ class KubeClient implements KubeApi {
       if (this.#closed || scheduler.now() + pause >= deadline) {
         throw failure instanceof KubeError
           ? failure
-          : kubeErrorFor(503, "ServiceUnavailable", `${request.method} ${request.path}: ${failure.message}`);
+          : kubeErrorFor(
+              503,
+              "ServiceUnavailable",
+              `${request.method} ${request.path}: ${failure.message}`,
+            );
       }
       await sleep(scheduler, pause);
     }

@@ -75,11 +75,16 @@ function tokenFile(file: string): () => string {
 
 interface Kubeconfig {
   readonly "current-context"?: string;
-  readonly contexts?: readonly Named<"context", { cluster?: string; user?: string; namespace?: string }>[];
+  readonly contexts?: readonly Named<
+    "context",
+    { cluster?: string; user?: string; namespace?: string }
+  >[];
   readonly clusters?: readonly Named<"cluster", Record<string, unknown>>[];
   readonly users?: readonly Named<"user", Record<string, unknown>>[];
 }
-type Named<Field extends string, T> = { readonly name?: string } & { readonly [field in Field]?: T };
+type Named<Field extends string, T> = { readonly name?: string } & {
+  readonly [field in Field]?: T;
+};
 
 async function fromKubeconfig(
   env: Readonly<Record<string, string | undefined>>,
@@ -99,7 +104,9 @@ async function fromKubeconfig(
     throw new Error(`${file} names no server for its current context`);
   }
   if (user["exec"] !== undefined || user["auth-provider"] !== undefined) {
-    throw new Error(`${file} asks for a credential plugin, which is not supported; use a token or a certificate`);
+    throw new Error(
+      `${file} asks for a credential plugin, which is not supported; use a token or a certificate`,
+    );
   }
   const directory = path.dirname(file);
   const ca = await pem(cluster, "certificate-authority", directory);

@@ -106,7 +106,11 @@ class WatchInformer<T extends KubeObject> implements Informer<T> {
 
   #list(attempt: number): void {
     const { api, resource, namespace, labelSelector } = this.#options;
-    const answer = api.list(resource, namespace, labelSelector === undefined ? {} : { labelSelector });
+    const answer = api.list(
+      resource,
+      namespace,
+      labelSelector === undefined ? {} : { labelSelector },
+    );
     void answer.then(
       (list) => {
         if (!this.#counts(attempt)) return;

@@ -15,7 +15,9 @@ export function resourcePath(
 }
 
 /** `?a=b&c=d` of the values that are given. */
-export function queryOf(values: Readonly<Record<string, string | number | boolean | undefined>>): string {
+export function queryOf(
+  values: Readonly<Record<string, string | number | boolean | undefined>>,
+): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
     if (value !== undefined) query.set(name, String(value));

@@ -115,7 +115,10 @@ export class WatchState<T extends KubeObject> {
   }
 
   #wait(): WatchStep {
-    const ceiling = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(this.#failures - 1, 10));
+    const ceiling = Math.min(
+      LONGEST_BACKOFF_MS,
+      FIRST_BACKOFF_MS * 2 ** Math.min(this.#failures - 1, 10),
+    );
     const delay = ceiling / 2 + (this.#random.next() * ceiling) / 2;
     return { kind: "wait", attempt: ++this.#attempt, delay: Math.max(FIRST_BACKOFF_MS / 2, delay) };
   }

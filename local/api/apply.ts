@@ -84,7 +84,14 @@ function managedFieldsOf(object: KubeObject | undefined): readonly ManagedFields
 }
 
 /** What identifies the object belongs to nobody. */
-const UNOWNED = new Set(["name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation"]);
+const UNOWNED = new Set([
+  "name",
+  "namespace",
+  "uid",
+  "resourceVersion",
+  "creationTimestamp",
+  "generation",
+]);
 
 function ownedFields(object: JsonObject, listTypes: ListTypes): FieldTree {
   const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = object;
@@ -112,7 +119,12 @@ function fieldsOf(value: unknown, path: readonly string[], listTypes: ListTypes)
   return tree;
 }
 
-function merge(live: unknown, applied: unknown, path: readonly string[], listTypes: ListTypes): unknown {
+function merge(
+  live: unknown,
+  applied: unknown,
+  path: readonly string[],
+  listTypes: ListTypes,
+): unknown {
   if (isObject(applied) && isObject(live)) {
     const result: JsonObject = { ...live };
     for (const [field, value] of Object.entries(applied)) {

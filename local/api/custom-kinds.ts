@@ -37,7 +37,8 @@ export class CustomKinds {
 
   constructor(store: ObjectStore) {
     this.#store = store;
-    for (const definition of store.list(CUSTOM_RESOURCE_DEFINITIONS, "")) this.#register(definition);
+    for (const definition of store.list(CUSTOM_RESOURCE_DEFINITIONS, ""))
+      this.#register(definition);
     const ours = keyOfKind(CUSTOM_RESOURCE_DEFINITIONS);
     store.onChange((change) => {
       if (change.resource !== ours) return;
@@ -127,7 +128,12 @@ export function admitDefinition(definition: KubeObject, now: string): KubeObject
     });
   }
   if (causes.length > 0) {
-    throw invalid(CUSTOM_RESOURCE_DEFINITIONS.group, definition.kind, definition.metadata.name, causes);
+    throw invalid(
+      CUSTOM_RESOURCE_DEFINITIONS.group,
+      definition.kind,
+      definition.metadata.name,
+      causes,
+    );
   }
   const previous = asObject(asObject(definition)["status"])["conditions"];
   const condition = (type: string, reason: string, message: string): JsonObject => ({

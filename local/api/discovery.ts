@@ -25,7 +25,12 @@ export function discovery(
     case "/apis":
       return { kind: "APIGroupList", apiVersion: "v1", groups: groupsOf(store, custom) };
     case "/openapi/v2":
-      return { swagger: "2.0", info: { title: "Forebay local", version: VERSION.gitVersion }, paths: {}, definitions: {} };
+      return {
+        swagger: "2.0",
+        info: { title: "Forebay local", version: VERSION.gitVersion },
+        paths: {},
+        definitions: {},
+      };
     case "/openapi/v3":
       return { paths: Object.fromEntries(groupVersions(store, custom).map(openApiEntry)) };
   }
@@ -49,7 +54,8 @@ interface GroupVersion {
 interface Group {
   readonly name: string;
   readonly versions: readonly { readonly groupVersion: string; readonly version: string }[];
-  readonly preferredVersion: { readonly groupVersion: string; readonly version: string } | undefined;
+  readonly preferredVersion:
+    { readonly groupVersion: string; readonly version: string } | undefined;
 }
 
 /** The versions at which a kind is served. */
@@ -75,7 +81,11 @@ function groupsOf(store: ObjectStore, custom: CustomKinds): Group[] {
     versions.push({ groupVersion: `${group}/${version}`, version });
     byGroup.set(group, versions);
   }
-  return [...byGroup].map(([name, versions]) => ({ name, versions, preferredVersion: versions[0] }));
+  return [...byGroup].map(([name, versions]) => ({
+    name,
+    versions,
+    preferredVersion: versions[0],
+  }));
 }
 
 function resourceList(
@@ -138,7 +148,10 @@ function openApiDocument(
   const paths: Record<string, unknown> = {};
   for (const info of store.kinds()) {
     if (info.group !== group || !servedVersions(info, custom).includes(version)) continue;
-    const own = custom.get(info)?.versions.get(version)?.schema ?? { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+    const own = custom.get(info)?.versions.get(version)?.schema ?? {
+      type: "object",
+      "x-kubernetes-preserve-unknown-fields": true,
+    };
     const gvk = { group, version, kind: info.kind };
     const name = `${group === "" ? "core" : group.split(".").reverse().join(".")}.${version}.${info.kind}`;
     schemas[name] = { ...own, "x-kubernetes-group-version-kind": [gvk] };

@@ -49,7 +49,8 @@ export class OwnerIndex {
     }
     for (const owner of next?.metadata.ownerReferences ?? []) {
       let named = this.#dependents.get(owner.uid);
-      if (named === undefined) this.#dependents.set(owner.uid, (named = new Map<string, Dependent>()));
+      if (named === undefined)
+        this.#dependents.set(owner.uid, (named = new Map<string, Dependent>()));
       named.set(key, place);
       if (!this.#uids.has(owner.uid)) this.#suspect(owner.uid);
     }
@@ -75,7 +76,9 @@ export class OwnerIndex {
     for (const { kind, namespace, name } of [...(this.#dependents.get(uid)?.values() ?? [])]) {
       const object = this.#store.find(kind, namespace, name);
       if (object === undefined) continue;
-      const ownerReferences = (object.metadata.ownerReferences ?? []).filter((each) => each.uid !== uid);
+      const ownerReferences = (object.metadata.ownerReferences ?? []).filter(
+        (each) => each.uid !== uid,
+      );
       this.#store.update(kind, namespace, {
         ...object,
         metadata: { ...object.metadata, ownerReferences },

@@ -81,7 +81,9 @@ export class JournalStore {
   flush(): Promise<void> {
     if (this.#flushing !== undefined) {
       // What came after the running sync began needs another one, which all of these callers share.
-      return this.#flushing.then(() => (this.#pending.length === 0 ? this.#flushing : this.flush()));
+      return this.#flushing.then(() =>
+        this.#pending.length === 0 ? this.#flushing : this.flush(),
+      );
     }
     if (this.#pending.length === 0) return Promise.resolve();
     this.#flushing = this.#flushPending().then(() => {

@@ -16,12 +16,18 @@ const MAX_OPERATIONS = 10_000;
  * @throws InvalidError (422) when an operation cannot be applied or a `test` fails; KubeError 400 when it is not a patch.
  */
 export function applyJsonPatch(document: unknown, patch: unknown): unknown {
-  if (!Array.isArray(patch)) throw statusError(400, "BadRequest", "a JSON Patch is an array of operations");
+  if (!Array.isArray(patch))
+    throw statusError(400, "BadRequest", "a JSON Patch is an array of operations");
   if (patch.length > MAX_OPERATIONS) {
-    throw statusError(413, "RequestEntityTooLarge", `The allowed maximum operations in a JSON patch is ${String(MAX_OPERATIONS)}`);
+    throw statusError(
+      413,
+      "RequestEntityTooLarge",
+      `The allowed maximum operations in a JSON patch is ${String(MAX_OPERATIONS)}`,
+    );
   }
   let result = deepCopy(document);
-  for (const item of patch as readonly unknown[]) result = applyOperation(result, parseOperation(item));
+  for (const item of patch as readonly unknown[])
+    result = applyOperation(result, parseOperation(item));
   return result;
 }
 
@@ -126,5 +132,9 @@ function arrayIndex(token: string, highest: number, path: string): number {
 }
 
 function refused(why: string): Error {
-  return statusError(422, "Invalid", `the server rejected our request due to an error in our request: ${why}`);
+  return statusError(
+    422,
+    "Invalid",
+    `the server rejected our request due to an error in our request: ${why}`,
+  );
 }

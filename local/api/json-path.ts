@@ -8,8 +8,12 @@ const ESCAPED_DOT = "\uE000";
  * @returns all values found, or none when the path is not understood.
  */
 export function jsonPath(value: unknown, path: string): unknown[] {
-  const text = path.trim().replace(/^\{|\}$/g, "").replace(/^\$/, "");
-  const steps = /\.([\w\-/\uE000]+|\*)|\['((?:[^'\\]|\\.)*)'\]|\[(\d+|\*)\]|\[\?\(@\.([\w.-]+)\s*==\s*(?:"([^"]*)"|'([^']*)')\)\]/gy;
+  const text = path
+    .trim()
+    .replace(/^\{|\}$/g, "")
+    .replace(/^\$/, "");
+  const steps =
+    /\.([\w\-/\uE000]+|\*)|\['((?:[^'\\]|\\.)*)'\]|\[(\d+|\*)\]|\[\?\(@\.([\w.-]+)\s*==\s*(?:"([^"]*)"|'([^']*)')\)\]/gy;
   let current: unknown[] = [value];
   let position = 0;
   const normal = text.replaceAll("\\.", ESCAPED_DOT);
@@ -23,12 +27,19 @@ export function jsonPath(value: unknown, path: string): unknown[] {
       if (test !== undefined) {
         const wanted = double ?? single ?? "";
         if (!Array.isArray(each)) return [];
-        return each.filter((item) => jsonPath(item, `.${test}`).some((found) => String(found) === wanted));
+        return each.filter((item) =>
+          jsonPath(item, `.${test}`).some((found) => String(found) === wanted),
+        );
       }
       if (index === "*" || field === "*") {
-        return Array.isArray(each) ? (each as unknown[]) : isObject(each) ? Object.values(each) : [];
+        return Array.isArray(each)
+          ? (each as unknown[])
+          : isObject(each)
+            ? Object.values(each)
+            : [];
       }
-      if (index !== undefined) return Array.isArray(each) ? [(each as unknown[])[Number(index)]] : [];
+      if (index !== undefined)
+        return Array.isArray(each) ? [(each as unknown[])[Number(index)]] : [];
       const name = (field ?? quoted ?? "").replaceAll(ESCAPED_DOT, ".").replaceAll("\\'", "'");
       return isObject(each) && Object.hasOwn(each, name) ? [each[name]] : [];
     });

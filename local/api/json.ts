@@ -28,7 +28,12 @@ function copy(value: unknown): unknown {
 /** Sets a field of input from outside; `__proto__` becomes an ordinary field. */
 export function setField(target: JsonObject, field: string, value: unknown): void {
   if (field === "__proto__") {
-    Object.defineProperty(target, field, { value, enumerable: true, writable: true, configurable: true });
+    Object.defineProperty(target, field, {
+      value,
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
   } else target[field] = value;
 }
 

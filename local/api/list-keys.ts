@@ -1,10 +1,14 @@
 import { isObject } from "./json.ts";
 
 /** How the items of a list are told apart: by these fields, as a set of scalars, or not at all (atomic). */
-export type ListType = { readonly kind: "map"; readonly keys: readonly string[] } | { readonly kind: "set" };
+export type ListType =
+  { readonly kind: "map"; readonly keys: readonly string[] } | { readonly kind: "set" };
 
 /** The list type of the field at a path of field names (items of lists add no name); undefined for atomic. */
-export type ListTypes = (path: readonly string[], items: readonly unknown[]) => ListType | undefined;
+export type ListTypes = (
+  path: readonly string[],
+  items: readonly unknown[],
+) => ListType | undefined;
 
 /** Fields of built-in kinds, with the merge keys that the Kubernetes API reference gives for them. */
 const KEYS_BY_FIELD: Readonly<Record<string, readonly (readonly string[])[]>> = {
@@ -35,7 +39,8 @@ export const builtInListTypes: ListTypes = (path, items) => {
   if (!Object.hasOwn(KEYS_BY_FIELD, field)) return undefined;
   for (const keys of KEYS_BY_FIELD[field] ?? []) {
     const first = keys[0] ?? "";
-    if (items.every((item) => isObject(item) && item[first] !== undefined)) return { kind: "map", keys };
+    if (items.every((item) => isObject(item) && item[first] !== undefined))
+      return { kind: "map", keys };
   }
   return undefined;
 };

@@ -23,7 +23,8 @@ import type { ObjectStore, StoreWatch, StoreWriteOptions } from "./object-store.
 import { labelFilter } from "./selectors.ts";
 import { statusError } from "./status-errors.ts";
 
-export type KubeVerb = "get" | "list" | "create" | "replace" | "jsonPatch" | "apply" | "delete" | "watch";
+export type KubeVerb =
+  "get" | "list" | "create" | "replace" | "jsonPatch" | "apply" | "delete" | "watch";
 
 export interface KubeCall {
   readonly verb: KubeVerb;
@@ -119,7 +120,11 @@ class MemoryKubeApi implements KubeApi {
       const { store } = this.#options;
       const next = applyJsonPatch(store.get(resource, namespace, name), patch) as KubeObject;
       if (next.metadata.name !== name) {
-        throw statusError(400, "BadRequest", "the name of the object does not match the name on the URL");
+        throw statusError(
+          400,
+          "BadRequest",
+          "the name of the object does not match the name on the URL",
+        );
       }
       return this.#out(
         resource,
@@ -146,7 +151,8 @@ class MemoryKubeApi implements KubeApi {
         ...(options.subresource === undefined ? {} : { subresource: options.subresource }),
       });
       if (live !== undefined) return store.update(resource, namespace, next, write);
-      if (options.subresource !== undefined) return store.get(resource, namespace, input.metadata.name);
+      if (options.subresource !== undefined)
+        return store.get(resource, namespace, input.metadata.name);
       return store.create(resource, namespace, next, write);
     });
   }

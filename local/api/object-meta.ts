@@ -58,7 +58,11 @@ export function keptMeta(given: ObjectMeta, old: ObjectMeta): ObjectMeta {
 /** Whether something other than metadata (and status, when it is a subresource) differs. */
 export function specChanged(old: KubeObject, next: KubeObject, statusApart: boolean): boolean {
   const body = (object: KubeObject): unknown => {
-    const { metadata: _metadata, apiVersion: _apiVersion, ...rest } = object as KubeObject & {
+    const {
+      metadata: _metadata,
+      apiVersion: _apiVersion,
+      ...rest
+    } = object as KubeObject & {
       status?: unknown;
     };
     if (statusApart) delete rest.status;
@@ -75,7 +79,11 @@ const PATH_SEGMENT = /^[^/%]+$/;
 export function checkName(kind: KindRef, kindName: string, name: string): void {
   if (name === "") {
     throw invalid(kind.group, kindName, name, [
-      { reason: "FieldValueRequired", field: "metadata.name", message: "Required value: name or generateName is required" },
+      {
+        reason: "FieldValueRequired",
+        field: "metadata.name",
+        message: "Required value: name or generateName is required",
+      },
     ]);
   }
   const pattern = kind.group === "rbac.authorization.k8s.io" ? PATH_SEGMENT : SUBDOMAIN;
@@ -102,5 +110,11 @@ function suffix(random: Random): string {
 
 function uuidText(bytes: Uint8Array): string {
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join("-");
 }

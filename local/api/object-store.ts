@@ -105,7 +105,9 @@ export class ObjectStore {
       .map(([, object]) => object)
       .filter(
         (object) =>
-          (namespace === "" || this.#clusterWide(kind) || object.metadata.namespace === namespace) &&
+          (namespace === "" ||
+            this.#clusterWide(kind) ||
+            object.metadata.namespace === namespace) &&
           (filter === undefined || filter(object)),
       );
   }
@@ -122,7 +124,11 @@ export class ObjectStore {
     const meta = freshMeta(object.metadata, inNamespace, this.#random, this.#scheduler.wallNow());
     checkName(kind, object.kind, meta.name);
     if (object.metadata.resourceVersion !== undefined && object.metadata.resourceVersion !== "") {
-      throw statusError(400, "BadRequest", "resourceVersion should not be set on objects to be created");
+      throw statusError(
+        400,
+        "BadRequest",
+        "resourceVersion should not be set on objects to be created",
+      );
     }
     object = { ...object, metadata: meta };
     if (this.#hasStatus(kind)) object = withStatus(object, undefined);
@@ -146,7 +152,8 @@ export class ObjectStore {
     const { name, resourceVersion, uid } = input.metadata;
     const old = this.get(kind, namespace, name);
     if (resourceVersion !== undefined && resourceVersion !== "") {
-      if (resourceVersion !== old.metadata.resourceVersion) throw conflict(kind.group, kind.plural, name);
+      if (resourceVersion !== old.metadata.resourceVersion)
+        throw conflict(kind.group, kind.plural, name);
     }
     if (uid !== undefined && uid !== "" && uid !== old.metadata.uid) {
       throw conflict(
@@ -160,7 +167,8 @@ export class ObjectStore {
     if (options.subresource === "status") {
       const status = asObject(object)["status"];
       const { managedFields } = object.metadata;
-      const metadata = managedFields === undefined ? old.metadata : { ...old.metadata, managedFields };
+      const metadata =
+        managedFields === undefined ? old.metadata : { ...old.metadata, managedFields };
       object = withStatus({ ...old, metadata }, status);
     } else {
       object = { ...object, metadata: keptMeta(object.metadata, old.metadata) };
@@ -202,7 +210,8 @@ export class ObjectStore {
       );
     }
     if (options.propagationPolicy === "Orphan" && options.dryRun !== true) this.#owners.orphan(old);
-    const foreground = options.propagationPolicy === "Foreground" && this.#owners.hasDependents(old);
+    const foreground =
+      options.propagationPolicy === "Foreground" && this.#owners.hasDependents(old);
     const finalizers = foreground
       ? [...new Set([...(old.metadata.finalizers ?? []), "foregroundDeletion"])]
       : old.metadata.finalizers;
@@ -241,7 +250,8 @@ export class ObjectStore {
     let open = true;
     const deliver = (change: StoreChange): void => {
       if (!open || change.resource !== resource) return;
-      if (namespace !== "" && !clusterWide && change.object.metadata.namespace !== namespace) return;
+      if (namespace !== "" && !clusterWide && change.object.metadata.namespace !== namespace)
+        return;
       const seen = seenThrough(change, filter);
       if (seen !== undefined) onEvent(seen.type, seen.object);
     };
@@ -267,7 +277,10 @@ export class ObjectStore {
   }
 
   /** All objects with their resources, for a snapshot. */
-  dump(): { readonly revision: number; readonly objects: { resource: string; object: KubeObject }[] } {
+  dump(): {
+    readonly revision: number;
+    readonly objects: { resource: string; object: KubeObject }[];
+  } {
     const objects = [...this.#objects].flatMap(([resource, byName]) =>
       [...byName.values()].map((object) => ({ resource, object })),
     );
@@ -294,13 +307,22 @@ export class ObjectStore {
     old: KubeObject | undefined,
   ): KubeObject {
     const revision = ++this.#revision;
-    const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+    const stored = {
+      ...object,
+      metadata: { ...object.metadata, resourceVersion: String(revision) },
+    };
     const resource = keyOfKind(kind);
     const key = this.#key(kind, stored.metadata.namespace ?? "", stored.metadata.name);
     if (type === "DELETED") this.#byName(resource).delete(key);
     else this.#byName(resource).set(key, stored);
     this.#owners.track(kind, old, type === "DELETED" ? undefined : stored);
-    const change = { type, resource, revision, object: stored, ...(old === undefined ? {} : { old }) };
+    const change = {
+      type,
+      resource,
+      revision,
+      object: stored,
+      ...(old === undefined ? {} : { old }),
+    };
     this.#history.add(change);
     for (const listener of [...this.#listeners]) listener(change);
     return stored;
@@ -349,7 +371,9 @@ function withStatus(object: KubeObject, status: unknown): KubeObject {
 /** Whether nothing keeps a marked object any longer. */
 function isReleased(object: KubeObject): boolean {
   const seconds = asObject(object.metadata)["deletionGracePeriodSeconds"];
-  return (object.metadata.finalizers ?? []).length === 0 && (seconds === undefined || seconds === 0);
+  return (
+    (object.metadata.finalizers ?? []).length === 0 && (seconds === undefined || seconds === 0)
+  );
 }
 
 /** A pod on a node is given time to end; its kubelet deletes it again with 0 when it has. */

@@ -47,7 +47,10 @@ export class ResourceHandler {
   readonly #store: ObjectStore;
   readonly #custom: CustomKinds;
   readonly #scheduler: Scheduler;
-  readonly #openLists = new Map<string, { readonly items: KubeObject[]; readonly revision: string }>();
+  readonly #openLists = new Map<
+    string,
+    { readonly items: KubeObject[]; readonly revision: string }
+  >();
   #nextList = 0;
 
   constructor(store: ObjectStore, custom: CustomKinds, scheduler: Scheduler) {
@@ -81,8 +84,13 @@ export class ResourceHandler {
     if (method === "POST" && !named) return this.#create(info, request);
     if (method === "PUT" && named) return this.#replace(info, request);
     if (method === "PATCH" && named) return this.#patch(info, request);
-    if (method === "DELETE") return named ? this.#delete(info, request) : this.#deleteAll(info, request);
-    throw statusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+    if (method === "DELETE")
+      return named ? this.#delete(info, request) : this.#deleteAll(info, request);
+    throw statusError(
+      405,
+      "MethodNotAllowed",
+      "the server does not allow this method on the requested resource",
+    );
   }
 
   #get(info: ResourceInfo, { path }: ApiRequest): ApiAnswer {
@@ -99,7 +107,11 @@ export class ResourceHandler {
       const rest = this.#openLists.get(token);
       this.#openLists.delete(token);
       if (rest === undefined) {
-        throw statusError(410, "Expired", "The provided continue parameter is too old to display a consistent list result.");
+        throw statusError(
+          410,
+          "Expired",
+          "The provided continue parameter is too old to display a consistent list result.",
+        );
       }
       ({ items, revision } = rest);
     }
@@ -150,11 +162,18 @@ export class ResourceHandler {
     }
     const object = next as KubeObject;
     if (!isObject(next) || asObject(next["metadata"])["name"] !== name) {
-      throw statusError(400, "BadRequest", "the name of the object does not match the name on the URL");
+      throw statusError(
+        400,
+        "BadRequest",
+        "the name of the object does not match the name on the URL",
+      );
     }
     // A patch that does not name a version applies to whatever there is; nothing can have changed in between.
     const wanted = typeof expected === "string" ? expected : live.metadata.resourceVersion;
-    const metadata = { ...object.metadata, ...(wanted === undefined ? {} : { resourceVersion: wanted }) };
+    const metadata = {
+      ...object.metadata,
+      ...(wanted === undefined ? {} : { resourceVersion: wanted }),
+    };
     return this.#write(info, request, { ...object, metadata });
   }
 
@@ -167,7 +186,11 @@ export class ResourceHandler {
     const subresource = path.subresource === "status" ? ("status" as const) : undefined;
     const manager = query.get("fieldManager") ?? "";
     if (manager === "") {
-      throw statusError(400, "BadRequest", "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch");
+      throw statusError(
+        400,
+        "BadRequest",
+        'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+      );
     }
     const object = applyObject(live, applied, {
       manager,
@@ -193,7 +216,8 @@ export class ResourceHandler {
     const { path } = request;
     const name = path.name ?? "";
     const result = this.#store.delete(info, path.namespace, name, deleteOptions(request));
-    if (!result.removed) return { kind: "object", code: 200, object: versioned(result.object, path) };
+    if (!result.removed)
+      return { kind: "object", code: 200, object: versioned(result.object, path) };
     return {
       kind: "status",
       code: 200,
@@ -222,20 +246,32 @@ export class ResourceHandler {
     const bad = (message: string): Error => statusError(400, "BadRequest", message);
     if (!isObject(body)) throw bad("the body of the request is not an object");
     const apiVersion = apiVersionOf(path);
-    if ((body["kind"] ?? info.kind) !== info.kind || (body["apiVersion"] ?? apiVersion) !== apiVersion) {
+    if (
+      (body["kind"] ?? info.kind) !== info.kind ||
+      (body["apiVersion"] ?? apiVersion) !== apiVersion
+    ) {
       throw bad(
         `${String(body["kind"])} in version "${String(body["apiVersion"])}" cannot be handled as a ${info.kind}`,
       );
     }
     const metadata = asObject(body["metadata"]);
     if (info.namespaced && (metadata["namespace"] ?? path.namespace) !== path.namespace) {
-      throw bad("the namespace of the provided object does not match the namespace sent on the request");
+      throw bad(
+        "the namespace of the provided object does not match the namespace sent on the request",
+      );
     }
     if (path.name !== undefined && (metadata["name"] ?? path.name) !== path.name) {
-      throw bad(`the name of the object (${String(metadata["name"])}) does not match the name on the URL (${path.name})`);
+      throw bad(
+        `the name of the object (${String(metadata["name"])}) does not match the name on the URL (${path.name})`,
+      );
     }
     const name = path.name ?? metadata["name"];
-    return { ...body, apiVersion, kind: info.kind, metadata: { ...metadata, name } } as unknown as KubeObject;
+    return {
+      ...body,
+      apiVersion,
+      kind: info.kind,
+      metadata: { ...metadata, name },
+    } as unknown as KubeObject;
   }
 
   #requireNamespace(info: ResourceInfo, path: ResourcePath): void {
@@ -263,7 +299,9 @@ export class ResourceHandler {
   }
 
   #present(info: ResourceInfo, path: ResourcePath, object: KubeObject): KubeObject {
-    return path.subresource === "scale" ? scaleOf(object, scalePaths(info)) : versioned(object, path);
+    return path.subresource === "scale"
+      ? scaleOf(object, scalePaths(info))
+      : versioned(object, path);
   }
 
   #now(): string {
@@ -286,7 +324,12 @@ function scalePaths(info: ResourceInfo): NonNullable<ResourceInfo["scale"]> {
   throw statusError(404, "NotFound", "the server could not find the requested resource");
 }
 
-function patched(live: KubeObject, body: unknown, contentType: string, info: ResourceInfo): unknown {
+function patched(
+  live: KubeObject,
+  body: unknown,
+  contentType: string,
+  info: ResourceInfo,
+): unknown {
   switch (contentType) {
     case "application/json-patch+json":
       return applyJsonPatch(live, body);
@@ -309,7 +352,8 @@ function deleteOptions({ body, query }: ApiRequest): Parameters<ObjectStore["del
   const policy = options["propagationPolicy"] ?? query.get("propagationPolicy");
   const asked: unknown = options["gracePeriodSeconds"] ?? query.get("gracePeriodSeconds");
   const grace = asked === undefined || asked === null ? undefined : Number(asked);
-  const dryRun = query.get("dryRun") === "All" || JSON.stringify(options["dryRun"] ?? []).includes("All");
+  const dryRun =
+    query.get("dryRun") === "All" || JSON.stringify(options["dryRun"] ?? []).includes("All");
   return {
     dryRun,
     ...(typeof uid === "string" ? { uid } : {}),

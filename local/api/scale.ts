@@ -9,7 +9,9 @@ export function scaleOf(object: KubeObject, paths: ScalePaths): KubeObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const number = (path: string): number => Number(jsonPath(object, path)[0] ?? 0);
   const selector =
-    paths.labelSelectorPath === undefined ? matchLabels(object) : jsonPath(object, paths.labelSelectorPath)[0];
+    paths.labelSelectorPath === undefined
+      ? matchLabels(object)
+      : jsonPath(object, paths.labelSelectorPath)[0];
   const status = {
     replicas: number(paths.statusReplicasPath),
     ...(typeof selector === "string" && selector !== "" ? { selector } : {}),
@@ -32,7 +34,11 @@ export function scaleOf(object: KubeObject, paths: ScalePaths): KubeObject {
 export function withScale(object: KubeObject, scale: unknown, paths: ScalePaths): KubeObject {
   const replicas = asObject(asObject(scale)["spec"])["replicas"] ?? 0;
   if (!Number.isInteger(replicas) || Number(replicas) < 0) {
-    throw statusError(422, "Invalid", `Scale.autoscaling "${object.metadata.name}" is invalid: spec.replicas: Invalid value`);
+    throw statusError(
+      422,
+      "Invalid",
+      `Scale.autoscaling "${object.metadata.name}" is invalid: spec.replicas: Invalid value`,
+    );
   }
   const copy = deepCopy(object);
   const fields = paths.specReplicasPath.split(".").filter((field) => field !== "");

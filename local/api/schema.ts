@@ -22,7 +22,8 @@ export function applyDefaults(value: unknown, schema: Schema): void {
       if (value[field] !== undefined) applyDefaults(value[field], inner);
     }
     const additional = schema["additionalProperties"];
-    if (isObject(additional)) for (const inner of Object.values(value)) applyDefaults(inner, additional);
+    if (isObject(additional))
+      for (const inner of Object.values(value)) applyDefaults(inner, additional);
   } else if (Array.isArray(value)) {
     const items = asObject(schema["items"]);
     for (const item of value) applyDefaults(item, items);
@@ -65,19 +66,32 @@ export function validate(value: unknown, schema: Schema, path = ""): StatusCause
   const shown = JSON.stringify(value);
   if (value === null) {
     if (schema["nullable"] !== true && schema["type"] !== undefined) {
-      add("FieldValueTypeInvalid", `Invalid value: "null": ${inBody(path)} must be of type ${String(schema["type"])}: "null"`);
+      add(
+        "FieldValueTypeInvalid",
+        `Invalid value: "null": ${inBody(path)} must be of type ${String(schema["type"])}: "null"`,
+      );
     }
     return causes;
   }
   const type = schema["x-kubernetes-int-or-string"] === true ? undefined : schema["type"];
-  if (schema["x-kubernetes-int-or-string"] === true && !Number.isInteger(value) && typeof value !== "string") {
-    add("FieldValueInvalid", `Invalid value: ${shown}: ${inBody(path)} must be of type integer or string`);
+  if (
+    schema["x-kubernetes-int-or-string"] === true &&
+    !Number.isInteger(value) &&
+    typeof value !== "string"
+  ) {
+    add(
+      "FieldValueInvalid",
+      `Invalid value: ${shown}: ${inBody(path)} must be of type integer or string`,
+    );
     return causes;
   }
   if (typeof type === "string" && !isOfType(value, type)) {
     const actual = typeName(value);
     const quoted = JSON.stringify(actual);
-    add("FieldValueTypeInvalid", `Invalid value: ${quoted}: ${inBody(path)} must be of type ${type}: ${quoted}`);
+    add(
+      "FieldValueTypeInvalid",
+      `Invalid value: ${quoted}: ${inBody(path)} must be of type ${type}: ${quoted}`,
+    );
     return causes;
   }
   const choices = schema["enum"];
@@ -97,11 +111,13 @@ export function validate(value: unknown, schema: Schema, path = ""): StatusCause
     const maximum = bound("maximum");
     const step = bound("multipleOf");
     if (minimum !== undefined) {
-      if (schema["exclusiveMinimum"] === true && value <= minimum) bad(`should be greater than ${String(minimum)}`);
+      if (schema["exclusiveMinimum"] === true && value <= minimum)
+        bad(`should be greater than ${String(minimum)}`);
       else if (value < minimum) bad(`should be greater than or equal to ${String(minimum)}`);
     }
     if (maximum !== undefined) {
-      if (schema["exclusiveMaximum"] === true && value >= maximum) bad(`should be less than ${String(maximum)}`);
+      if (schema["exclusiveMaximum"] === true && value >= maximum)
+        bad(`should be less than ${String(maximum)}`);
       else if (value > maximum) bad(`should be less than or equal to ${String(maximum)}`);
     }
     if (step !== undefined && value % step !== 0) bad(`should be a multiple of ${String(step)}`);
@@ -109,7 +125,8 @@ export function validate(value: unknown, schema: Schema, path = ""): StatusCause
   if (typeof value === "string") {
     const length = [...value].length;
     const most = bound("maxLength");
-    if (length < (bound("minLength") ?? 0)) bad(`should be at least ${String(bound("minLength"))} chars long`);
+    if (length < (bound("minLength") ?? 0))
+      bad(`should be at least ${String(bound("minLength"))} chars long`);
     if (most !== undefined && length > most) {
       add("FieldValueTooLong", `Too long: may not be more than ${String(most)} bytes`);
     }
@@ -120,9 +137,13 @@ export function validate(value: unknown, schema: Schema, path = ""): StatusCause
   }
   if (Array.isArray(value)) {
     const most = bound("maxItems");
-    if (value.length < (bound("minItems") ?? 0)) bad(`should have at least ${String(bound("minItems"))} items`);
+    if (value.length < (bound("minItems") ?? 0))
+      bad(`should have at least ${String(bound("minItems"))} items`);
     if (most !== undefined && value.length > most) {
-      add("FieldValueTooMany", `Too many: ${String(value.length)}: must have at most ${String(most)} items`);
+      add(
+        "FieldValueTooMany",
+        `Too many: ${String(value.length)}: must have at most ${String(most)} items`,
+      );
     }
     const items = asObject(schema["items"]);
     value.forEach((item, i) => causes.push(...validate(item, items, `${path}[${String(i)}]`)));
@@ -137,9 +158,13 @@ export function validate(value: unknown, schema: Schema, path = ""): StatusCause
     const most = bound("maxProperties");
     const count = Object.keys(value).length;
     if (most !== undefined && count > most) {
-      add("FieldValueTooMany", `Too many: ${String(count)}: must have at most ${String(most)} items`);
+      add(
+        "FieldValueTooMany",
+        `Too many: ${String(count)}: must have at most ${String(most)} items`,
+      );
     }
-    if (count < (bound("minProperties") ?? 0)) bad(`should have at least ${String(bound("minProperties"))} properties`);
+    if (count < (bound("minProperties") ?? 0))
+      bad(`should have at least ${String(bound("minProperties"))} properties`);
     const properties = propertiesOf(schema);
     const additional = schema["additionalProperties"];
     for (const [field, inner] of Object.entries(value)) {
@@ -211,12 +236,17 @@ function combined(value: unknown, schema: Schema, path: string): StatusCause[] {
   const holds = (inner: Schema): boolean => validate(value, inner, path).length === 0;
   const causes = each("allOf").flatMap((inner) => validate(value, inner, path));
   const add = (message: string): void => {
-    causes.push({ reason: "FieldValueInvalid", field: path, message: `Invalid value: ${JSON.stringify(value)}: ${inBody(path)} ${message}` });
+    causes.push({
+      reason: "FieldValueInvalid",
+      field: path,
+      message: `Invalid value: ${JSON.stringify(value)}: ${inBody(path)} ${message}`,
+    });
   };
   const anyOf = each("anyOf");
   if (anyOf.length > 0 && !anyOf.some(holds)) add("must validate at least one schema (anyOf)");
   const oneOf = each("oneOf");
-  if (oneOf.length > 0 && oneOf.filter(holds).length !== 1) add("must validate one and only one schema (oneOf)");
+  if (oneOf.length > 0 && oneOf.filter(holds).length !== 1)
+    add("must validate one and only one schema (oneOf)");
   if (isObject(schema["not"]) && holds(schema["not"])) add("must not validate the schema (not)");
   return causes;
 }
@@ -229,13 +259,21 @@ function duplicates(items: readonly unknown[], schema: Schema, path: string): St
   return items.flatMap((item, i) => {
     const key =
       type === "map" && Array.isArray(keys)
-        ? JSON.stringify(Object.fromEntries(keys.map((name) => [String(name), asObject(item)[String(name)]])))
+        ? JSON.stringify(
+            Object.fromEntries(keys.map((name) => [String(name), asObject(item)[String(name)]])),
+          )
         : JSON.stringify(item);
     if (!seen.has(key)) {
       seen.add(key);
       return [];
     }
-    return [{ reason: "FieldValueDuplicate", field: `${path}[${String(i)}]`, message: `Duplicate value: ${key}` }];
+    return [
+      {
+        reason: "FieldValueDuplicate",
+        field: `${path}[${String(i)}]`,
+        message: `Duplicate value: ${key}`,
+      },
+    ];
   });
 }
 
@@ -254,7 +292,11 @@ function isOfType(value: unknown, type: string): boolean {
 
 function typeName(value: unknown): string {
   if (Array.isArray(value)) return "array";
-  return typeof value === "number" ? (Number.isInteger(value) ? "integer" : "number") : typeof value;
+  return typeof value === "number"
+    ? Number.isInteger(value)
+      ? "integer"
+      : "number"
+    : typeof value;
 }
 
 function inBody(path: string): string {

@@ -83,7 +83,11 @@ export function fieldFilter(selector: string | undefined): ObjectFilter {
     const match = /^\s*([\w.]+)\s*(==|=|!=)\s*(.*?)\s*$/.exec(text);
     const field = match?.[1] ?? "";
     if (match === null || !FIELDS.has(field)) {
-      throw new KubeError(400, "BadRequest", `field label not supported: ${field === "" ? text : field}`);
+      throw new KubeError(
+        400,
+        "BadRequest",
+        `field label not supported: ${field === "" ? text : field}`,
+      );
     }
     const path = field.split(".");
     const wanted = match[3] ?? "";

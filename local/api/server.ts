@@ -105,7 +105,12 @@ class LocalApiServer {
   readonly #watches = new Set<WatchStream>();
   readonly #server: http.Server;
 
-  constructor(options: LocalApiOptions, store: ObjectStore, custom: CustomKinds, journal: JournalStore) {
+  constructor(
+    options: LocalApiOptions,
+    store: ObjectStore,
+    custom: CustomKinds,
+    journal: JournalStore,
+  ) {
     this.#options = options;
     this.#store = store;
     this.#custom = custom;
@@ -124,7 +129,9 @@ class LocalApiServer {
       this.#server.listen(this.#options.port, this.#options.host, () => {
         this.#server.off("error", reject);
         const address = this.#server.address();
-        resolve(typeof address === "object" && address !== null ? address.port : this.#options.port);
+        resolve(
+          typeof address === "object" && address !== null ? address.port : this.#options.port,
+        );
       });
     });
   }
@@ -168,7 +175,13 @@ class LocalApiServer {
     }
     const contentType = (request.headers["content-type"] ?? "").split(";")[0]?.trim() ?? "";
     const body = parseBody(await readBody(request), contentType);
-    const answer = this.#handler.handle({ method: request.method ?? "GET", path, query, contentType, body });
+    const answer = this.#handler.handle({
+      method: request.method ?? "GET",
+      path,
+      query,
+      contentType,
+      body,
+    });
     if (request.method !== "GET") await this.#journal.flush();
     this.#answer(answer, info, path, asTable, response);
   }
@@ -187,7 +200,9 @@ class LocalApiServer {
       case "object": {
         const { resourceVersion } = answer.object.metadata;
         const table = asTable && path.subresource !== "scale";
-        const body = table ? this.#table(info, path, [answer.object], { resourceVersion }) : answer.object;
+        const body = table
+          ? this.#table(info, path, [answer.object], { resourceVersion })
+          : answer.object;
         send(response, answer.code, body);
         return;
       }
@@ -198,7 +213,12 @@ class LocalApiServer {
           200,
           asTable
             ? this.#table(info, path, answer.items, answer.metadata)
-            : { kind: `${info.kind}List`, apiVersion, metadata: answer.metadata, items: answer.items },
+            : {
+                kind: `${info.kind}List`,
+                apiVersion,
+                metadata: answer.metadata,
+                items: answer.items,
+              },
         );
       }
     }
@@ -237,7 +257,8 @@ class LocalApiServer {
     const { podLogs } = this.#options;
     const name = path.name ?? "";
     this.#store.get({ group: "", plural: "pods" }, path.namespace, name);
-    if (podLogs === undefined) throw statusError(501, "NotImplemented", "this server keeps no logs of pods");
+    if (podLogs === undefined)
+      throw statusError(501, "NotImplemented", "this server keeps no logs of pods");
     const abort = new AbortController();
     response.on("close", () => {
       abort.abort();

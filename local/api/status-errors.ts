@@ -70,7 +70,8 @@ export function alreadyExists(group: string, plural: string, name: string): Kube
 /** 409 Conflict. */
 export function conflict(group: string, plural: string, name: string, why?: string): KubeError {
   const cause =
-    why ?? "the object has been modified; please apply your changes to the latest version and try again";
+    why ??
+    "the object has been modified; please apply your changes to the latest version and try again";
   return statusError(
     409,
     "Conflict",
@@ -86,7 +87,9 @@ export function invalid(
   name: string,
   causes: readonly StatusCause[],
 ): KubeError {
-  const texts = causes.map((cause) => (cause.field === "" ? cause.message : `${cause.field}: ${cause.message}`));
+  const texts = causes.map((cause) =>
+    cause.field === "" ? cause.message : `${cause.field}: ${cause.message}`,
+  );
   const list = texts.length === 1 ? (texts[0] ?? "") : `[${texts.join(", ")}]`;
   return statusError(422, "Invalid", `${qualified(group, kind)} "${name}" is invalid: ${list}`, {
     name,

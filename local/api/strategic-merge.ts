@@ -27,7 +27,11 @@ function merge(target: unknown, patch: unknown, path: readonly string[]): unknow
     if (removed !== undefined) {
       const list = result[removed];
       if (Array.isArray(list) && Array.isArray(value)) {
-        setField(result, removed, list.filter((item) => !value.includes(item)));
+        setField(
+          result,
+          removed,
+          list.filter((item) => !value.includes(item)),
+        );
       }
     } else if (field.startsWith("$")) continue;
     else if (value === null) Reflect.deleteProperty(result, field);
@@ -39,8 +43,12 @@ function merge(target: unknown, patch: unknown, path: readonly string[]): unknow
 }
 
 function mergeList(target: unknown, patch: readonly unknown[], path: readonly string[]): unknown {
-  const replaces = patch.some((item) => isObject(item) && item["$patch"] === "replace" && Object.keys(item).length === 1);
-  const items = patch.filter((item) => !(isObject(item) && item["$patch"] === "replace" && Object.keys(item).length === 1));
+  const replaces = patch.some(
+    (item) => isObject(item) && item["$patch"] === "replace" && Object.keys(item).length === 1,
+  );
+  const items = patch.filter(
+    (item) => !(isObject(item) && item["$patch"] === "replace" && Object.keys(item).length === 1),
+  );
   const live: readonly unknown[] = Array.isArray(target) && !replaces ? target : [];
   const type = builtInListTypes(path, [...live, ...items]);
   if (type === undefined) return items.map(withoutDirectives);

@@ -36,7 +36,11 @@ export function tableOf(
     })),
     rows: objects.map((object) => ({
       cells: columns.map(({ cell }) => cell(object) ?? null),
-      object: { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: object.metadata },
+      object: {
+        kind: "PartialObjectMetadata",
+        apiVersion: "meta.k8s.io/v1",
+        metadata: object.metadata,
+      },
     })),
   };
 }
@@ -46,7 +50,12 @@ function columnsOf(
   printerColumns: readonly PrinterColumn[] | undefined,
   now: number,
 ): Column[] {
-  const name: Column = { name: "Name", type: "string", format: "name", cell: ({ metadata }) => metadata.name };
+  const name: Column = {
+    name: "Name",
+    type: "string",
+    format: "name",
+    cell: ({ metadata }) => metadata.name,
+  };
   const age: Column = {
     name: "Age",
     type: "string",
@@ -92,7 +101,8 @@ function pathCell(path: string): (object: KubeObject) => unknown {
 
 /** `a/b` of two numbers, 0 where one is not set. */
 function ratio(a: string, b: string): (object: KubeObject) => unknown {
-  return (object) => `${String(jsonPath(object, a)[0] ?? 0)}/${String(jsonPath(object, b)[0] ?? 0)}`;
+  return (object) =>
+    `${String(jsonPath(object, a)[0] ?? 0)}/${String(jsonPath(object, b)[0] ?? 0)}`;
 }
 
 function count(path: string): (object: KubeObject) => unknown {
@@ -102,7 +112,10 @@ function count(path: string): (object: KubeObject) => unknown {
 const ports = (object: KubeObject): string =>
   jsonPath(object, ".spec.ports[*]")
     .map(asObject)
-    .map((port) => `${String(port["port"])}/${typeof port["protocol"] === "string" ? port["protocol"] : "TCP"}`)
+    .map(
+      (port) =>
+        `${String(port["port"])}/${typeof port["protocol"] === "string" ? port["protocol"] : "TCP"}`,
+    )
     .join(",") || "<none>";
 
 const BUILT_IN: Readonly<Record<string, readonly (readonly [string, Cell])[]>> = {
@@ -110,7 +123,9 @@ const BUILT_IN: Readonly<Record<string, readonly (readonly [string, Cell])[]>> =
     [
       "Ready",
       (object) => {
-        const ready = jsonPath(object, ".status.containerStatuses[*].ready").filter((each) => each === true);
+        const ready = jsonPath(object, ".status.containerStatuses[*].ready").filter(
+          (each) => each === true,
+        );
         return `${String(ready.length)}/${String(jsonPath(object, ".spec.containers[*]").length)}`;
       },
     ],
@@ -153,7 +168,9 @@ const BUILT_IN: Readonly<Record<string, readonly (readonly [string, Cell])[]>> =
     [
       "Status",
       (object) =>
-        jsonPath(object, '.status.conditions[?(@.type=="Ready")].status')[0] === "True" ? "Ready" : "NotReady",
+        jsonPath(object, '.status.conditions[?(@.type=="Ready")].status')[0] === "True"
+          ? "Ready"
+          : "NotReady",
     ],
     ["Version", ".status.nodeInfo.kubeletVersion"],
   ],

@@ -20,7 +20,8 @@ export function seenThrough(
 ): { readonly type: StoreChange["type"]; readonly object: KubeObject } | undefined {
   const before = change.old !== undefined && filter(change.old);
   const after = change.type !== "DELETED" && filter(change.object);
-  if (change.type === "DELETED") return before ? { type: "DELETED", object: change.object } : undefined;
+  if (change.type === "DELETED")
+    return before ? { type: "DELETED", object: change.object } : undefined;
   if (after) return { type: before ? "MODIFIED" : "ADDED", object: change.object };
   if (!before || change.old === undefined) return undefined;
   const resourceVersion = String(change.revision);

@@ -55,9 +55,11 @@ export class WatchStream {
     const from = initial ? this.#store.resourceVersion : given;
     try {
       if (initial && query.get("sendInitialEvents") !== "false") {
-        for (const object of this.#store.list(info, path.namespace, filter)) this.#send("ADDED", object);
+        for (const object of this.#store.list(info, path.namespace, filter))
+          this.#send("ADDED", object);
       }
-      if (query.get("sendInitialEvents") === "true") this.#bookmark({ "k8s.io/initial-events-end": "true" });
+      if (query.get("sendInitialEvents") === "true")
+        this.#bookmark({ "k8s.io/initial-events-end": "true" });
       this.#watch = this.#store.watch(info, path.namespace, from, filter, (type, object) => {
         this.#send(type, object);
       });

@@ -17,7 +17,12 @@ interface Pdb extends KubeObject {
   readonly status?: { readonly currentHealthy?: number };
 }
 
-const configMaps: Resource<ConfigMap> = { group: "", version: "v1", plural: "configmaps", kind: "ConfigMap" };
+const configMaps: Resource<ConfigMap> = {
+  group: "",
+  version: "v1",
+  plural: "configmaps",
+  kind: "ConfigMap",
+};
 const budgets: Resource<Pdb> = {
   group: "policy",
   version: "v1",
@@ -113,7 +118,11 @@ export function kubeApiContract(name: string, open: () => Promise<KubeApiUnderTe
       const reported = await api.replace(
         budgets,
         namespace,
-        { ...changed, spec: { maxUnavailable: 7 }, status: { ...changed.status, currentHealthy: 3 } },
+        {
+          ...changed,
+          spec: { maxUnavailable: 7 },
+          status: { ...changed.status, currentHealthy: 3 },
+        },
         { subresource: "status" },
       );
       assert.equal(reported.status?.currentHealthy, 3);
@@ -156,9 +165,15 @@ export function kubeApiContract(name: string, open: () => Promise<KubeApiUnderTe
       for (let i = 0; i < 5; i++) {
         const object = configMap(`n${String(i)}`);
         const labels = { parity: i % 2 === 0 ? "even" : "odd" };
-        await api.create(configMaps, namespace, { ...object, metadata: { ...object.metadata, labels } });
+        await api.create(configMaps, namespace, {
+          ...object,
+          metadata: { ...object.metadata, labels },
+        });
       }
-      const even = await api.list(configMaps, namespace, { labelSelector: "parity=even", limit: 2 });
+      const even = await api.list(configMaps, namespace, {
+        labelSelector: "parity=even",
+        limit: 2,
+      });
       assert.deepEqual(
         even.items.map((item) => item.metadata.name),
         ["n0", "n2", "n4"],
@@ -256,7 +271,9 @@ export function kubeApiContract(name: string, open: () => Promise<KubeApiUnderTe
     it("lets exactly one of several concurrent replacements win", async () => {
       const first = await api.create(configMaps, namespace, configMap("a", { x: "0" }));
       const attempts = await Promise.allSettled(
-        ["1", "2", "3", "4"].map((x) => api.replace(configMaps, namespace, { ...first, data: { x } })),
+        ["1", "2", "3", "4"].map((x) =>
+          api.replace(configMaps, namespace, { ...first, data: { x } }),
+        ),
       );
       assert.equal(attempts.filter(({ status }) => status === "fulfilled").length, 1);
     });
@@ -281,7 +298,11 @@ function follow(api: KubeApi, namespace: string, from: string, labelSelector?: s
   const handle = api.watch(
     configMaps,
     namespace,
-    { resourceVersion: from, timeoutSeconds: 60, ...(labelSelector === undefined ? {} : { labelSelector }) },
+    {
+      resourceVersion: from,
+      timeoutSeconds: 60,
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+    },
     {
       onEvent: (event: WatchEvent<ConfigMap>) => {
         // A real API server puts a root certificate into every namespace.

@@ -25,7 +25,10 @@ describe("watch state", () => {
 
   it("yields only the differences of a relist, and what is gone", () => {
     const state = fresh();
-    state.listed({ items: [thing("a", "1"), thing("b", "2"), thing("c", "3")], resourceVersion: "3" });
+    state.listed({
+      items: [thing("a", "1"), thing("b", "2"), thing("c", "3")],
+      resourceVersion: "3",
+    });
     const changes = state.listed({
       items: [thing("a", "1"), thing("b", "5"), thing("d", "6")],
       resourceVersion: "6",
@@ -71,7 +74,10 @@ describe("watch state", () => {
 
 describe("informer", () => {
   /** Timers fire at the end of the turn: delays are not what is tested here. */
-  const impatient: Scheduler = { ...realScheduler, after: (_delay, callback) => realScheduler.after(0, callback) };
+  const impatient: Scheduler = {
+    ...realScheduler,
+    after: (_delay, callback) => realScheduler.after(0, callback),
+  };
 
   function setUp(lists: (() => KubeObject[])[]): {
     informer: Informer<KubeObject>;
@@ -92,7 +98,12 @@ describe("informer", () => {
           return Promise.reject(error as Error);
         }
       },
-      watch: (_resource: Resource, _namespace: string, options: { resourceVersion: string }, given: WatchHandlers<KubeObject>) => {
+      watch: (
+        _resource: Resource,
+        _namespace: string,
+        options: { resourceVersion: string },
+        given: WatchHandlers<KubeObject>,
+      ) => {
         log.push(`watch ${options.resourceVersion}`);
         handlers = given;
         return { close: () => log.push("closed") };
@@ -115,7 +126,8 @@ describe("informer", () => {
         return handlers;
       },
       settle: async () => {
-        for (let i = 0; i < 4; i++) await new Promise<void>((resolve) => realScheduler.after(0, resolve));
+        for (let i = 0; i < 4; i++)
+          await new Promise<void>((resolve) => realScheduler.after(0, resolve));
       },
     };
   }
@@ -145,7 +157,14 @@ describe("informer", () => {
     await settle();
     watch().onEnd(kubeErrorFor(410, "Expired", "too old"));
     await settle();
-    assert.deepEqual(log, ["ADDED a", "watch 100", "watch 100", "ADDED b", "DELETED a", "watch 101"]);
+    assert.deepEqual(log, [
+      "ADDED a",
+      "watch 100",
+      "watch 100",
+      "ADDED b",
+      "DELETED a",
+      "watch 101",
+    ]);
     informer.stop();
   });
 

@@ -98,7 +98,10 @@ describe("work queue", () => {
     assert.equal(runs, 1);
     await advance(10_000);
     assert.ok(runs >= 7 && runs <= 12, String(runs));
-    assert.deepEqual(errors, Array.from({ length: runs }, (_, i) => i + 1));
+    assert.deepEqual(
+      errors,
+      Array.from({ length: runs }, (_, i) => i + 1),
+    );
     failing = false;
     await advance(30_000);
     failing = true;

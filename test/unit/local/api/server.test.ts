@@ -58,7 +58,11 @@ const definition = {
         },
         additionalPrinterColumns: [
           { name: "Partitions", type: "integer", jsonPath: ".spec.partitions" },
-          { name: "Ready", type: "string", jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
+          {
+            name: "Ready",
+            type: "string",
+            jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+          },
         ],
         schema: {
           openAPIV3Schema: {
@@ -144,7 +148,10 @@ describe("local Kubernetes API over HTTP", () => {
     await define();
     const strict = await call("POST", `${topics}?fieldValidation=Strict`, topic({ partitons: 1 }));
     assert.equal(strict.code, 400);
-    assert.match(String(strict.body["message"]), /strict decoding error: unknown field "spec.partitons"/);
+    assert.match(
+      String(strict.body["message"]),
+      /strict decoding error: unknown field "spec.partitons"/,
+    );
     const pruned = await call("POST", topics, topic({ partitons: 1 }));
     assert.deepEqual(pruned.body["spec"], { partitions: 3 });
   });
@@ -152,8 +159,18 @@ describe("local Kubernetes API over HTTP", () => {
   it("prints the columns of a custom kind as a Table", async () => {
     await define();
     await call("POST", topics, topic({ partitions: 5 }));
-    const status = { conditions: [{ type: "Other", status: "False" }, { type: "Ready", status: "True" }] };
-    await call("PATCH", `${topics}/t/status`, { status }, { "content-type": "application/merge-patch+json" });
+    const status = {
+      conditions: [
+        { type: "Other", status: "False" },
+        { type: "Ready", status: "True" },
+      ],
+    };
+    await call(
+      "PATCH",
+      `${topics}/t/status`,
+      { status },
+      { "content-type": "application/merge-patch+json" },
+    );
     const table = await call("GET", topics, undefined, {
       accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
     });
@@ -216,7 +233,8 @@ describe("local Kubernetes API over HTTP", () => {
     const after = await call("GET", `${topics}/t`);
     assert.deepEqual(after.body, body);
     const next = await call("PUT", `${topics}/t`, topic({ partitions: 7 }));
-    const version = (answer: Json): number => Number((answer["metadata"] as Json)["resourceVersion"]);
+    const version = (answer: Json): number =>
+      Number((answer["metadata"] as Json)["resourceVersion"]);
     assert.ok(version(next.body) > version(body));
     await server.close();
     server = await start(directory);

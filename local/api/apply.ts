@@ -1,5 +1,5 @@
 import type { KubeObject } from "../../kube/objects.ts";
-import { asObject, deepCopy, deepEqual, isObject, setField } from "./json.ts";
+import { asObject, deepCopy, deepEqual, isObject, omit, setField } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import { itemKey } from "./list-keys.ts";
 import type { ListTypes } from "./list-keys.ts";
@@ -94,7 +94,8 @@ const UNOWNED = new Set([
 ]);
 
 function ownedFields(object: JsonObject, listTypes: ListTypes): FieldTree {
-  const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = object;
+  const { metadata } = object;
+  const rest = omit(object, "apiVersion", "kind", "metadata");
   const owned = Object.entries(asObject(metadata)).filter(([field]) => !UNOWNED.has(field));
   const body = owned.length === 0 ? rest : { ...rest, metadata: Object.fromEntries(owned) };
   return fieldsOf(body, [], listTypes);
@@ -138,7 +139,10 @@ function merge(
   if (type === undefined) return applied;
   if (type.kind === "set") {
     const known = new Set(live.map((item) => JSON.stringify(item)));
-    return [...(live as unknown[]), ...applied.filter((item) => !known.has(JSON.stringify(item)))];
+    return [
+      ...(live as unknown[]),
+      ...(applied as unknown[]).filter((item) => !known.has(JSON.stringify(item))),
+    ];
   }
   const byKey = new Map<string, unknown>(live.map((item) => [itemKey(item, type.keys), item]));
   for (const item of applied) {

@@ -27,7 +27,7 @@ export function jsonPath(value: unknown, path: string): unknown[] {
       if (test !== undefined) {
         const wanted = double ?? single ?? "";
         if (!Array.isArray(each)) return [];
-        return each.filter((item) =>
+        return (each as unknown[]).filter((item) =>
           jsonPath(item, `.${test}`).some((found) => String(found) === wanted),
         );
       }

@@ -61,3 +61,17 @@ export function valueAt(value: unknown, path: readonly string[]): unknown {
   }
   return current;
 }
+
+/** A shallow copy without some fields. */
+export function omit<T extends object, K extends keyof T>(object: T, ...fields: K[]): Omit<T, K> {
+  const copy = { ...object };
+  for (const field of fields) Reflect.deleteProperty(copy, field);
+  return copy;
+}
+
+/** A scalar as it is shown; JSON of anything else, and "" of what is not there. */
+export function shownText(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  if (typeof value === "string") return value;
+  return JSON.stringify(value);
+}

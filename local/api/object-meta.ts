@@ -1,6 +1,6 @@
 import type { KubeObject, ObjectMeta } from "../../kube/objects.ts";
 import type { Random } from "../../lib/random.ts";
-import { asObject, deepEqual } from "./json.ts";
+import { asObject, deepEqual, omit } from "./json.ts";
 import { rfc3339 } from "./object-store.ts";
 import type { KindRef } from "./object-store.ts";
 import { invalid } from "./status-errors.ts";
@@ -12,12 +12,7 @@ export function freshMeta(
   random: Random,
   wallNow: number,
 ): ObjectMeta {
-  const {
-    resourceVersion: _resourceVersion,
-    deletionTimestamp: _deletionTimestamp,
-    namespace: _namespace,
-    ...rest
-  } = given;
+  const rest = omit(given, "resourceVersion", "deletionTimestamp", "namespace");
   const prefix = asObject(given)["generateName"];
   const generated = typeof prefix === "string" ? prefix + suffix(random) : "";
   return {
@@ -32,12 +27,7 @@ export function freshMeta(
 
 /** Metadata of an update: what only the server sets stays as it was. */
 export function keptMeta(given: ObjectMeta, old: ObjectMeta): ObjectMeta {
-  const {
-    deletionTimestamp: _deletionTimestamp,
-    creationTimestamp: _creationTimestamp,
-    generation: _generation,
-    ...rest
-  } = given;
+  const rest = omit(given, "deletionTimestamp", "creationTimestamp", "generation");
   const grace = asObject(old)["deletionGracePeriodSeconds"];
   return {
     ...rest,
@@ -58,15 +48,8 @@ export function keptMeta(given: ObjectMeta, old: ObjectMeta): ObjectMeta {
 /** Whether something other than metadata (and status, when it is a subresource) differs. */
 export function specChanged(old: KubeObject, next: KubeObject, statusApart: boolean): boolean {
   const body = (object: KubeObject): unknown => {
-    const {
-      metadata: _metadata,
-      apiVersion: _apiVersion,
-      ...rest
-    } = object as KubeObject & {
-      status?: unknown;
-    };
-    if (statusApart) delete rest.status;
-    return rest;
+    const rest = omit(object, "metadata", "apiVersion");
+    return statusApart ? omit(asObject(rest), "status") : rest;
   };
   return !deepEqual(body(old), body(next));
 }

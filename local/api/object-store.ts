@@ -3,7 +3,7 @@ import type { KubeObject, ObjectMeta } from "../../kube/objects.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Random } from "../../lib/random.ts";
 import { OwnerIndex } from "./garbage-collector.ts";
-import { asObject, deepCopy, deepEqual } from "./json.ts";
+import { asObject, deepCopy, deepEqual, omit } from "./json.ts";
 import { checkName, freshMeta, keptMeta, specChanged } from "./object-meta.ts";
 import { builtInResources } from "./resources.ts";
 import type { ResourceInfo } from "./resources.ts";
@@ -364,7 +364,7 @@ export function rfc3339(epochMillis: number): string {
 
 /** The object with this status, or with none. */
 function withStatus(object: KubeObject, status: unknown): KubeObject {
-  const { status: _, ...rest } = object as KubeObject & { status?: unknown };
+  const rest = omit(object as KubeObject & { status?: unknown }, "status");
   return status === undefined ? rest : { ...rest, ...{ status } };
 }
 

@@ -1,5 +1,5 @@
 import type { KubeObject } from "../../kube/objects.ts";
-import { asObject, deepCopy, isObject, setField } from "./json.ts";
+import { asObject, deepCopy, isObject, omit, setField } from "./json.ts";
 import { jsonPath } from "./json-path.ts";
 import type { ScalePaths } from "./resources.ts";
 import { statusError } from "./status-errors.ts";
@@ -49,7 +49,7 @@ export function withScale(object: KubeObject, scale: unknown, paths: ScalePaths)
     target = asObject(target[field]);
   }
   setField(target, last, replicas);
-  const { resourceVersion: _resourceVersion, ...metadata } = copy.metadata;
+  const metadata = omit(copy.metadata, "resourceVersion");
   const expected = asObject(asObject(scale)["metadata"])["resourceVersion"];
   return {
     ...copy,

@@ -1,4 +1,4 @@
-import { asObject, deepCopy, deepEqual, isObject, setField } from "./json.ts";
+import { asObject, deepCopy, deepEqual, isObject, setField, shownText } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import type { ListTypes } from "./list-keys.ts";
 import { builtInListTypes } from "./list-keys.ts";
@@ -68,7 +68,7 @@ export function validate(value: unknown, schema: Schema, path = ""): StatusCause
     if (schema["nullable"] !== true && schema["type"] !== undefined) {
       add(
         "FieldValueTypeInvalid",
-        `Invalid value: "null": ${inBody(path)} must be of type ${String(schema["type"])}: "null"`,
+        `Invalid value: "null": ${inBody(path)} must be of type ${shownText(schema["type"])}: "null"`,
       );
     }
     return causes;
@@ -123,7 +123,7 @@ export function validate(value: unknown, schema: Schema, path = ""): StatusCause
     if (step !== undefined && value % step !== 0) bad(`should be a multiple of ${String(step)}`);
   }
   if (typeof value === "string") {
-    const length = [...value].length;
+    const length = Array.from(value).length;
     const most = bound("maxLength");
     if (length < (bound("minLength") ?? 0))
       bad(`should be at least ${String(bound("minLength"))} chars long`);

@@ -1,6 +1,6 @@
 import { KubeError } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/objects.ts";
-import { valueAt } from "./json.ts";
+import { shownText, valueAt } from "./json.ts";
 
 /** Whether an object is selected. */
 export type ObjectFilter = (object: KubeObject) => boolean;
@@ -94,7 +94,7 @@ export function fieldFilter(selector: string | undefined): ObjectFilter {
     const negated = match[2] === "!=";
     return (object: KubeObject): boolean => {
       const value = valueAt(object, path);
-      return (String(value ?? "") === wanted) !== negated;
+      return (shownText(value) === wanted) !== negated;
     };
   });
   return (object) => terms.every((term) => term(object));

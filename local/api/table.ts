@@ -1,5 +1,5 @@
 import type { KubeObject } from "../../kube/objects.ts";
-import { asObject } from "./json.ts";
+import { asObject, shownText } from "./json.ts";
 import type { PrinterColumn } from "./custom-kinds.ts";
 import { jsonPath } from "./json-path.ts";
 import { qualified } from "./status-errors.ts";
@@ -83,7 +83,7 @@ function customColumn(column: PrinterColumn, now: number): Column {
       const found = jsonPath(object, column.jsonPath);
       const [value] = found;
       if (value === undefined || value === null) return null;
-      if (column.type === "date") return ageOf(String(value), now);
+      if (column.type === "date") return ageOf(shownText(value), now);
       if (column.type === "string" && found.length > 1) return found.map(String).join(",");
       return typeof value === "object" ? JSON.stringify(value) : value;
     },
@@ -102,7 +102,7 @@ function pathCell(path: string): (object: KubeObject) => unknown {
 /** `a/b` of two numbers, 0 where one is not set. */
 function ratio(a: string, b: string): (object: KubeObject) => unknown {
   return (object) =>
-    `${String(jsonPath(object, a)[0] ?? 0)}/${String(jsonPath(object, b)[0] ?? 0)}`;
+    `${shownText(jsonPath(object, a)[0] ?? 0)}/${shownText(jsonPath(object, b)[0] ?? 0)}`;
 }
 
 function count(path: string): (object: KubeObject) => unknown {

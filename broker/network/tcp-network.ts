@@ -59,7 +59,11 @@ export function createTcpNetwork(options: {
         const socket = takeOver(accepted, receiver);
         const channel = new TcpChannel(socket, remote);
         open.add(channel);
-        socket.once("close", () => open.delete(channel));
+        socket.once("close", () => {
+          open.delete(channel);
+          // Without its handle it is only what the server counts its connections by.
+          accepted.destroy();
+        });
         if (options.idleMs !== undefined) {
           socket.setTimeout(options.idleMs, () => socket.destroy());
         }

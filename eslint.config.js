@@ -89,7 +89,7 @@ export default defineConfig(
       "lib/metrics.ts",
       "kube/client.ts",
       "kube/credentials.ts",
-      "kube/http/**/*.ts",
+      "kube/transport.ts",
       "operator/main.ts",
     ],
     rules: {
@@ -108,7 +108,7 @@ export default defineConfig(
     },
   },
   {
-    files: ["**/*.{js,mjs}"],
+    files: ["**/*.{js,mjs,cjs}"],
     languageOptions: {
       globals: {
         process: "readonly",
@@ -116,6 +116,8 @@ export default defineConfig(
         URL: "readonly",
         setTimeout: "readonly",
         fetch: "readonly",
+        require: "readonly",
+        module: "writable",
       },
     },
   },

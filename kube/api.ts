@@ -97,7 +97,12 @@ export interface KubeApi {
     fieldManager: string,
     options?: WriteOptions,
   ): Promise<T>;
-  delete(resource: Resource, namespace: string, name: string, options?: DeleteOptions): Promise<void>;
+  delete(
+    resource: Resource,
+    namespace: string,
+    name: string,
+    options?: DeleteOptions,
+  ): Promise<void>;
   watch<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string,

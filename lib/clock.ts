@@ -37,3 +37,8 @@ export const realScheduler: Scheduler = {
 export function sleep(scheduler: Scheduler, delay: Millis): Promise<void> {
   return new Promise((resolve) => scheduler.after(delay, resolve));
 }
+
+/** RFC 3339 with six fractional digits (metav1.MicroTime); with three the API server refuses it. */
+export function microTime(epochMillis: EpochMillis): string {
+  return new Date(epochMillis).toISOString().replace("Z", "000Z");
+}

@@ -14,7 +14,9 @@ export function createLogger(options: {
   const root = winston.createLogger({
     level: options.level,
     format: combine(timestamp(), options.format === "json" ? json() : text),
-    transports: [new winston.transports.Console({ forceConsole: false })],
+    // winston's types and those of its transports come from two packages that disagree on the class.
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
+    transports: new winston.transports.Console(),
   });
   return wrap(root);
 }

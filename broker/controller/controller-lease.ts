@@ -3,7 +3,7 @@ import { CLUSTER_LABEL, leases } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
 import type { Lease } from "../../kube/objects.ts";
-import type { Scheduler } from "../../lib/clock.ts";
+import { microTime, type Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
 
@@ -218,9 +218,4 @@ export class ControllerLease {
   #report(): void {
     this.#options.onHolder(parseHolder(this.#observed?.lease.spec?.holderIdentity));
   }
-}
-
-/** metav1.MicroTime: RFC 3339 with six fractional digits; with three the API server refuses it. */
-function microTime(epochMillis: number): string {
-  return new Date(epochMillis).toISOString().replace("Z", "000Z");
 }

@@ -181,7 +181,7 @@ async function attempt<T>(work: Promise<T>): Promise<T> {
 }
 
 function codeOf(error: unknown): string {
-  return String((error as { code?: unknown }).code ?? "EIO");
+  return (error as { code?: string }).code ?? "EIO";
 }
 
 function storageError(error: unknown): StorageError {

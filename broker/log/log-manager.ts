@@ -129,16 +129,16 @@ class JournaledLogManager implements LogManager {
         this.#logger.warn("folder without partition metadata is left alone", { directory });
       } else found.push({ directory, identity });
     }
-    let journal: Journal | undefined;
+    const opened: { journal?: Journal } = {};
     this.#context = {
       storage: this.#storage,
       scheduler: this.#scheduler,
       logger: this.#logger,
       arena: this.#arena,
       get journal() {
-        return present(journal, "the journal is open once it was replayed");
+        return present(opened.journal, "the journal is open once it was replayed");
       },
-      replaying: () => journal === undefined,
+      replaying: () => opened.journal === undefined,
       panic: this.#panic,
       onUnwritten: (log) => {
         this.#noteUnwritten(log);
@@ -148,7 +148,7 @@ class JournaledLogManager implements LogManager {
       const log = await this.#load(directory, identity, this.#context);
       this.#logs.set(keyOf(identity.topicId, identity.partition), log);
     }
-    journal = await Journal.open(
+    opened.journal = await Journal.open(
       {
         storage: this.#storage,
         scheduler: this.#scheduler,

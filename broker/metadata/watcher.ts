@@ -53,7 +53,7 @@ export class MetadataWatcher {
         if (type === "DELETED") remove(object);
         else absorb(object);
       });
-      this.#informers.push(informer as unknown as Informer<KubeObject>);
+      this.#informers.push(informer);
     };
     watch<PartitionSlice>(
       partitionSlices,

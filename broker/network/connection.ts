@@ -48,8 +48,7 @@ export class Connection implements ChannelHandlers, RequestConnection {
     this.#logger = options.logger;
   }
 
-  onClose(error: Error | undefined): void;
-  onClose(listener: () => void): void;
+  /** The channel says that it has closed; a handler asks to be told when it does. */
   onClose(given: Error | (() => void) | undefined): void {
     if (typeof given === "function") {
       if (this.#closed) given();

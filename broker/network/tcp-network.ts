@@ -100,7 +100,7 @@ function takeOver(accepted: net.Socket, receiver: Receiver): net.Socket {
   const handle = holder._handle;
   holder._handle = null;
   const options = { handle, onread: receiver.onread, allowHalfOpen: false, pauseOnCreate: true };
-  const socket = new net.Socket(options as unknown as net.SocketConstructorOpts);
+  const socket = new net.Socket(options);
   socket.setNoDelay(true);
   return socket;
 }

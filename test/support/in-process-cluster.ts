@@ -1,7 +1,13 @@
 import { Broker } from "../../broker/broker.ts";
 import { BrokerConfig } from "../../broker/config.ts";
 import { createTcpNetwork } from "../../broker/network/tcp-network.ts";
-import { API_VERSION, brokerClusters, CLUSTER_LABEL, partitionSlices, topics } from "../../cluster/resources.ts";
+import {
+  API_VERSION,
+  brokerClusters,
+  CLUSTER_LABEL,
+  partitionSlices,
+  topics,
+} from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import { sliceName } from "../../cluster/names.ts";
 import type { KubeApi } from "../../kube/api.ts";
@@ -93,13 +99,19 @@ export async function startInProcessCluster(options: {
 }
 
 /** Topic → PartitionSlices, round robin: what the operator does with more care. */
-function placeTopics(kube: KubeApi, namespace: string, cluster: string, brokers: number): { stop(): void } {
+function placeTopics(
+  kube: KubeApi,
+  namespace: string,
+  cluster: string,
+  brokers: number,
+): { stop(): void } {
   let stopped = false;
   const look = async (): Promise<void> => {
     const wanted = await kube.list(topics, namespace);
     const present = await kube.list(partitionSlices, namespace);
     for (const topic of wanted.items) {
-      if (!present.items.some((slice) => slice.spec.topicId === topic.metadata.uid)) await place(topic);
+      if (!present.items.some((slice) => slice.spec.topicId === topic.metadata.uid))
+        await place(topic);
     }
   };
   const place = async (topic: Topic): Promise<void> => {
@@ -112,7 +124,12 @@ function placeTopics(kube: KubeApi, namespace: string, cluster: string, brokers:
         namespace,
         labels: { [CLUSTER_LABEL]: cluster },
         ownerReferences: [
-          { apiVersion: API_VERSION, kind: "Topic", name: topic.metadata.name, uid: topic.metadata.uid ?? "" },
+          {
+            apiVersion: API_VERSION,
+            kind: "Topic",
+            name: topic.metadata.name,
+            uid: topic.metadata.uid ?? "",
+          },
         ],
       },
       spec: {

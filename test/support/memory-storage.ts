@@ -100,7 +100,9 @@ export class MemoryStorage {
       removeTree: guarded((path: string) => this.#removeTree(path)),
       syncDirectory: guarded((path: string) => this.#syncDirectory(path)),
       readFile: guarded((path: string) => this.#readFile(path)),
-      writeFileAtomic: guarded((path: string, content: Uint8Array) => this.#writeFileAtomic(path, content)),
+      writeFileAtomic: guarded((path: string, content: Uint8Array) =>
+        this.#writeFileAtomic(path, content),
+      ),
       usage: guarded(() => this.#usage()),
     };
   }

@@ -25,7 +25,12 @@ export class VirtualScheduler implements Scheduler {
     return this.#epoch + Math.floor(this.#now);
   }
   after(delay: number, callback: () => void): Timer {
-    const one = { at: this.#now + Math.max(0, delay), order: this.#order++, callback, cancelled: false };
+    const one = {
+      at: this.#now + Math.max(0, delay),
+      order: this.#order++,
+      callback,
+      cancelled: false,
+    };
     this.#planned.push(one);
     return {
       cancel: () => {
@@ -45,7 +50,10 @@ export class VirtualScheduler implements Scheduler {
       this.#planned = this.#planned.filter((one) => !one.cancelled);
       let next: Planned | undefined;
       for (const one of this.#planned) {
-        if (one.at <= until && (next === undefined || one.at < next.at || (one.at === next.at && one.order < next.order))) {
+        if (
+          one.at <= until &&
+          (next === undefined || one.at < next.at || (one.at === next.at && one.order < next.order))
+        ) {
           next = one;
         }
       }

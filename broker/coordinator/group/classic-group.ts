@@ -14,7 +14,13 @@ import {
   type SyncEvent,
 } from "./classic-messages.ts";
 import type { GroupConfig } from "./group-config.ts";
-import { commonProtocols, metadataFor, sameProtocols, selectProtocol, type GroupMember } from "./group-member.ts";
+import {
+  commonProtocols,
+  metadataFor,
+  sameProtocols,
+  selectProtocol,
+  type GroupMember,
+} from "./group-member.ts";
 import type { GroupMetadata, GroupRecord, GroupState, RecordedMember } from "./group-metadata.ts";
 
 /** How long a new member that cannot heartbeat yet may wait in a round. */
@@ -70,15 +76,19 @@ export class ClassicGroup {
   }
 
   join(event: JoinEvent, at: Moment): Outcome<GroupRecord> {
-    const refuse = (code: number, memberId = event.memberId): Outcome<GroupRecord> =>
-      ({ records: [], replies: [reply(event.from, joinRefused(code, memberId))] });
+    const refuse = (code: number, memberId = event.memberId): Outcome<GroupRecord> => ({
+      records: [],
+      replies: [reply(event.from, joinRefused(code, memberId))],
+    });
     if (this.state === "Dead") return refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE);
     if (!this.#hasRoomFor(event.memberId, event.groupInstanceId)) {
       return refuse(ErrorCode.GROUP_MAX_SIZE_REACHED, "");
     }
     const known = this.#members.get(event.memberId);
     const replaces =
-      event.memberId === "" && event.groupInstanceId !== null ? this.#static.get(event.groupInstanceId) : undefined;
+      event.memberId === "" && event.groupInstanceId !== null
+        ? this.#static.get(event.groupInstanceId)
+        : undefined;
     if (!this.#supports(event.protocolType, event.protocols, known ?? this.#member(replaces))) {
       return refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL);
     }
@@ -104,8 +114,10 @@ export class ClassicGroup {
   }
 
   sync(event: SyncEvent, at: Moment): Outcome<GroupRecord> {
-    const refuse = (code: number): Outcome<GroupRecord> =>
-      ({ records: [], replies: [reply(event.from, syncRefused(code))] });
+    const refuse = (code: number): Outcome<GroupRecord> => ({
+      records: [],
+      replies: [reply(event.from, syncRefused(code))],
+    });
     if (this.state === "Dead") return refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE);
     const fault = this.#fault(event);
     if (fault !== ErrorCode.NONE) return refuse(fault);
@@ -145,7 +157,10 @@ export class ClassicGroup {
       return { records: [], replies: [refusal(event.from, ErrorCode.COORDINATOR_NOT_AVAILABLE)] };
     }
     const before = this.#members.size;
-    const members = event.members.map((leaving) => ({ ...leaving, errorCode: this.#leave(leaving) }));
+    const members = event.members.map((leaving) => ({
+      ...leaving,
+      errorCode: this.#leave(leaving),
+    }));
     this.#replies.push(reply(event.from, { members }));
     return this.#settle(this.#members.size < before, at);
   }
@@ -156,14 +171,18 @@ export class ClassicGroup {
    */
   checkCommit(identity: MemberIdentity, generationId: number, at: Moment): number {
     if (this.state === "Dead") return ErrorCode.COORDINATOR_NOT_AVAILABLE;
-    const simple = generationId < 0 && identity.memberId === "" && identity.groupInstanceId === null;
+    const simple =
+      generationId < 0 && identity.memberId === "" && identity.groupInstanceId === null;
     if (simple) return this.#members.size === 0 ? ErrorCode.NONE : ErrorCode.UNKNOWN_MEMBER_ID;
     if (generationId < 0 && this.state === "Empty") return ErrorCode.NONE;
     const fault = this.#fault(identity);
     if (fault !== ErrorCode.NONE) return fault;
     if (generationId !== this.generation) return ErrorCode.ILLEGAL_GENERATION;
     if (this.state === "CompletingRebalance") return ErrorCode.REBALANCE_IN_PROGRESS;
-    this.#renew(present(this.#members.get(identity.memberId), "a member without fault is known"), at);
+    this.#renew(
+      present(this.#members.get(identity.memberId), "a member without fault is known"),
+      at,
+    );
     return ErrorCode.NONE;
   }
 
@@ -227,7 +246,8 @@ export class ClassicGroup {
     this.state = "Dead";
     this.recorded = undefined;
     this.#pending.clear();
-    for (const member of [...this.#members.values()]) this.#remove(member, ErrorCode.UNKNOWN_MEMBER_ID);
+    for (const member of [...this.#members.values()])
+      this.#remove(member, ErrorCode.UNKNOWN_MEMBER_ID);
     this.wakeAt = Infinity;
   }
 
@@ -247,7 +267,10 @@ export class ClassicGroup {
     switch (this.state) {
       case "Empty":
       case "Dead":
-        return { records: [], replies: [reply(event.from, joinRefused(ErrorCode.UNKNOWN_MEMBER_ID, event.memberId))] };
+        return {
+          records: [],
+          replies: [reply(event.from, joinRefused(ErrorCode.UNKNOWN_MEMBER_ID, event.memberId))],
+        };
       case "Stable":
       case "CompletingRebalance": {
         // A repeated JoinGroup whose answer was lost. A leader's in Stable asks for a new assignment.
@@ -343,12 +366,15 @@ export class ClassicGroup {
     this.leader ??= memberId;
     this.#await(member, event, at);
     member.deadline = this.#arm(at.now + NEW_MEMBER_JOIN_TIMEOUT_MS);
-    if (this.state === "PreparingRebalance" && this.#initialDelayLeft !== undefined) this.#newMemberAdded = true;
+    if (this.state === "PreparingRebalance" && this.#initialDelayLeft !== undefined)
+      this.#newMemberAdded = true;
   }
 
   #await(member: GroupMember, event: JoinEvent, at: Moment): void {
     if (member.join !== undefined) {
-      this.#replies.push(reply(member.join, joinRefused(ErrorCode.REBALANCE_IN_PROGRESS, member.memberId)));
+      this.#replies.push(
+        reply(member.join, joinRefused(ErrorCode.REBALANCE_IN_PROGRESS, member.memberId)),
+      );
     }
     member.join = event.from;
     member.protocols = event.protocols;
@@ -400,7 +426,11 @@ export class ClassicGroup {
   }
 
   #endOfRound(at: Moment): void {
-    if (this.#initialDelayLeft !== undefined && this.#initialDelayLeft > 0 && this.#newMemberAdded) {
+    if (
+      this.#initialDelayLeft !== undefined &&
+      this.#initialDelayLeft > 0 &&
+      this.#newMemberAdded
+    ) {
       const more = Math.min(this.#config.initialRebalanceDelayMs, this.#initialDelayLeft);
       this.#newMemberAdded = false;
       this.#initialDelayLeft -= more;
@@ -417,7 +447,11 @@ export class ClassicGroup {
     if (this.#members.size === 0) {
       // Stays in this state until the record is replayed; tried again if it is refused.
       this.#joinDeadline = this.#arm(at.now + RETRY_MS);
-      this.#record = { ...this.#metadata([], null, at, () => NO_BYTES), generation: this.generation + 1, protocol: null };
+      this.#record = {
+        ...this.#metadata([], null, at, () => NO_BYTES),
+        generation: this.generation + 1,
+        protocol: null,
+      };
       return;
     }
     const joined = [...this.#members.values()].filter((member) => member.join !== undefined);
@@ -444,7 +478,8 @@ export class ClassicGroup {
   /** The leader's assignment: recorded, and in force for everybody once replayed. */
   #assign(event: SyncEvent, at: Moment): Outcome<GroupRecord> {
     const given = new Map(event.assignments.map((each) => [each.memberId, each.assignment]));
-    const assignmentOf = (member: GroupMember): Uint8Array => given.get(member.memberId) ?? NO_BYTES;
+    const assignmentOf = (member: GroupMember): Uint8Array =>
+      given.get(member.memberId) ?? NO_BYTES;
     const value = this.#metadata([...this.#members.values()], this.leader, at, assignmentOf);
     const waiting = [...this.#members.values()].filter((member) => member.sync !== undefined);
     const { replies } = this.#outcome();
@@ -453,7 +488,9 @@ export class ClassicGroup {
       replies: [
         ...replies,
         ...waiting.flatMap((member) =>
-          member.sync === undefined ? [] : [reply(member.sync, this.#syncAnswer(assignmentOf(member)))],
+          member.sync === undefined
+            ? []
+            : [reply(member.sync, this.#syncAnswer(assignmentOf(member)))],
         ),
       ],
       replayed: () => {
@@ -489,7 +526,10 @@ export class ClassicGroup {
     }
     const fault = this.#fault({ memberId, groupInstanceId: leaving.groupInstanceId });
     if (fault !== ErrorCode.NONE) return fault;
-    this.#remove(present(this.#members.get(memberId), "a member without fault is known"), ErrorCode.UNKNOWN_MEMBER_ID);
+    this.#remove(
+      present(this.#members.get(memberId), "a member without fault is known"),
+      ErrorCode.UNKNOWN_MEMBER_ID,
+    );
     return ErrorCode.NONE;
   }
 
@@ -514,7 +554,11 @@ export class ClassicGroup {
   }
 
   /** Whether `candidate`'s type and protocols fit all members other than its own former self. */
-  #supports(protocolType: string, protocols: readonly GroupProtocol[], self: GroupMember | undefined): boolean {
+  #supports(
+    protocolType: string,
+    protocols: readonly GroupProtocol[],
+    self: GroupMember | undefined,
+  ): boolean {
     if (protocolType === "" || protocols.length === 0) return false;
     const others = [...this.#members.values()].filter((member) => member !== self);
     if (others.length === 0) return this.#members.size === 0 || protocolType === this.protocolType;
@@ -531,7 +575,10 @@ export class ClassicGroup {
 
   #remove(member: GroupMember, errorCode: number): void {
     this.#members.delete(member.memberId);
-    if (member.groupInstanceId !== null && this.#static.get(member.groupInstanceId) === member.memberId) {
+    if (
+      member.groupInstanceId !== null &&
+      this.#static.get(member.groupInstanceId) === member.memberId
+    ) {
       this.#static.delete(member.groupInstanceId);
     }
     this.#owesSync.delete(member.memberId);
@@ -618,7 +665,8 @@ export class ClassicGroup {
 
   #rebalanceTimeout(): Millis {
     let longest = 0;
-    for (const member of this.#members.values()) longest = Math.max(longest, member.rebalanceTimeoutMs);
+    for (const member of this.#members.values())
+      longest = Math.max(longest, member.rebalanceTimeoutMs);
     return longest;
   }
 
@@ -641,7 +689,8 @@ export class ClassicGroup {
     const value = this.#record;
     this.#replies = [];
     this.#record = undefined;
-    const records: GroupRecord[] = value === undefined ? [] : [{ kind: "group", groupId: this.groupId, value }];
+    const records: GroupRecord[] =
+      value === undefined ? [] : [{ kind: "group", groupId: this.groupId, value }];
     return records.length === 0 && replies.length === 0 ? NOTHING : { records, replies };
   }
 }

@@ -142,11 +142,15 @@ export class GroupCoordinator implements LeadershipListener {
     }
     const partition = topic.partitions[partitionOf(groupId, topic.partitions.length)];
     const broker = partition === undefined ? undefined : metadata.brokers.get(partition.leader);
-    if (broker === undefined || broker.fenced) throw new ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE);
+    if (broker === undefined || broker.fenced)
+      throw new ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE);
     return broker;
   }
 
-  async join(groupId: string, request: Omit<JoinEvent, "from" | "newMemberId">): Promise<JoinAnswer> {
+  async join(
+    groupId: string,
+    request: Omit<JoinEvent, "from" | "newMemberId">,
+  ): Promise<JoinAnswer> {
     const { sessionTimeoutMs, memberId } = request;
     const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.config;
     const partition = this.#partition(groupId);
@@ -167,7 +171,10 @@ export class GroupCoordinator implements LeadershipListener {
       );
     } catch (error) {
       // A coordinator that loads does not know the generation: the member joins again (as Kafka answers).
-      if (error instanceof ProtocolError && error.errorCode === ErrorCode.COORDINATOR_LOAD_IN_PROGRESS) {
+      if (
+        error instanceof ProtocolError &&
+        error.errorCode === ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+      ) {
         return syncRefused(ErrorCode.REBALANCE_IN_PROGRESS);
       }
       throw error;
@@ -184,7 +191,10 @@ export class GroupCoordinator implements LeadershipListener {
       return errorCode;
     } catch (error) {
       // Nothing to do for the member while its group is loaded: its session begins after that.
-      if (error instanceof ProtocolError && error.errorCode === ErrorCode.COORDINATOR_LOAD_IN_PROGRESS) {
+      if (
+        error instanceof ProtocolError &&
+        error.errorCode === ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+      ) {
         return ErrorCode.NONE;
       }
       throw error;
@@ -212,30 +222,38 @@ export class GroupCoordinator implements LeadershipListener {
     partitions: readonly { readonly topic: string; readonly partition: number }[] | undefined,
     requireStable: boolean,
   ): Promise<readonly FetchedOffset[]> {
-    return this.#runtime.submit<readonly FetchedOffset[]>(this.#partition(groupId), (shard, _at, from) => {
-      const offsets = shard.groups.get(groupId)?.offsets;
-      const wanted =
-        partitions ??
-        [...(offsets?.topics ?? [])].flatMap((topic) =>
-          [...(offsets?.ofTopic(topic).keys() ?? [])].map((partition) => ({ topic, partition })),
+    return this.#runtime.submit<readonly FetchedOffset[]>(
+      this.#partition(groupId),
+      (shard, _at, from) => {
+        const offsets = shard.groups.get(groupId)?.offsets;
+        const wanted =
+          partitions ??
+          [...(offsets?.topics ?? [])].flatMap((topic) =>
+            [...(offsets?.ofTopic(topic).keys() ?? [])].map((partition) => ({ topic, partition })),
+          );
+        const fetched = wanted.map(({ topic, partition }) => ({
+          topic,
+          partition,
+          value: this.#ofPresentTopic(topic, offsets?.get(topic, partition)),
+          unstable: requireStable && (offsets?.isUnstable(topic, partition) ?? false),
+        }));
+        return answer(
+          from,
+          partitions === undefined ? fetched.filter((each) => each.value !== undefined) : fetched,
         );
-      const fetched = wanted.map(({ topic, partition }) => ({
-        topic,
-        partition,
-        value: this.#ofPresentTopic(topic, offsets?.get(topic, partition)),
-        unstable: requireStable && (offsets?.isUnstable(topic, partition) ?? false),
-      }));
-      return answer(from, partitions === undefined ? fetched.filter((each) => each.value !== undefined) : fetched);
-    });
+      },
+    );
   }
 
   async deleteOffsets(
     groupId: string,
     partitions: readonly { readonly topic: string; readonly partition: number }[],
   ): Promise<{ readonly errorCode: number; readonly partitions: readonly number[] }> {
-    return this.#runtime.submit<{ readonly errorCode: number; readonly partitions: readonly number[] }>(
-      this.#partition(groupId),
-      (shard, _at, from) => shard.deleteOffsets(groupId, partitions, from),
+    return this.#runtime.submit<{
+      readonly errorCode: number;
+      readonly partitions: readonly number[];
+    }>(this.#partition(groupId), (shard, _at, from) =>
+      shard.deleteOffsets(groupId, partitions, from),
     );
   }
 
@@ -249,8 +267,9 @@ export class GroupCoordinator implements LeadershipListener {
 
   /** @returns undefined when there is no such group. */
   async describe(groupId: string): Promise<DescribedGroup | undefined> {
-    return this.#runtime.submit<DescribedGroup | undefined>(this.#partition(groupId), (shard, _at, from) =>
-      answer(from, describe(shard, groupId)),
+    return this.#runtime.submit<DescribedGroup | undefined>(
+      this.#partition(groupId),
+      (shard, _at, from) => answer(from, describe(shard, groupId)),
     );
   }
 
@@ -332,5 +351,11 @@ export function partitionOf(key: string, partitions: number): number {
 
 function uuidText(bytes: Uint8Array): string {
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ].join("-");
 }

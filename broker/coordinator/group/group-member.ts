@@ -33,7 +33,9 @@ export function sameProtocols(member: GroupMember, protocols: readonly GroupProt
     member.protocols.length === protocols.length &&
     member.protocols.every((own, at) => {
       const other = protocols[at];
-      return other !== undefined && own.name === other.name && sameBytes(own.metadata, other.metadata);
+      return (
+        other !== undefined && own.name === other.name && sameBytes(own.metadata, other.metadata)
+      );
     })
   );
 }

@@ -54,16 +54,19 @@ function encodeBody(key: Uint8Array, value: Uint8Array | null, delta: number): U
   ]);
 }
 
-function* decode(bytes: Uint8Array): Iterable<{ readonly records: readonly GroupRecord[]; readonly nextOffset: number }> {
+function* decode(
+  bytes: Uint8Array,
+): Iterable<{ readonly records: readonly GroupRecord[]; readonly nextOffset: number }> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at + HEADER <= bytes.length; ) {
+  for (let at = 0; at + HEADER <= bytes.length;) {
     const end = at + 12 + view.getInt32(at + LENGTH_AT);
     const attributes = view.getInt16(at + ATTRIBUTES_AT);
     const nextOffset = Number(view.getBigInt64(at)) + view.getInt32(at + LAST_OFFSET_DELTA_AT) + 1;
     const count = view.getInt32(at + COUNT_AT);
     const records: GroupRecord[] = [];
     if ((attributes & CONTROL) === 0) {
-      if ((attributes & COMPRESSION) !== 0) throw new RangeError("a compressed batch in __consumer_offsets");
+      if ((attributes & COMPRESSION) !== 0)
+        throw new RangeError("a compressed batch in __consumer_offsets");
       const reader = { bytes, at: at + HEADER };
       for (let i = 0; i < count; i++) {
         const next = readVarint(reader);

@@ -1,5 +1,10 @@
 import { concatBytes } from "../../../lib/bytes.ts";
-import type { CommittedOffset, GroupMetadata, GroupRecord, RecordedMember } from "./group-metadata.ts";
+import type {
+  CommittedOffset,
+  GroupMetadata,
+  GroupRecord,
+  RecordedMember,
+} from "./group-metadata.ts";
 
 /**
  * Keys and values of `__consumer_offsets` in Kafka's own format, so that Kafka's tools read it: OffsetCommitKey 1,
@@ -13,7 +18,12 @@ const GROUP_VALUE = 3;
 export function encodeKey(record: GroupRecord): Uint8Array {
   const out = new Output();
   if (record.kind === "group") return out.int16(GROUP_KEY).string(record.groupId).bytes();
-  return out.int16(OFFSET_KEY).string(record.groupId).string(record.topic).int32(record.partition).bytes();
+  return out
+    .int16(OFFSET_KEY)
+    .string(record.groupId)
+    .string(record.topic)
+    .int32(record.partition)
+    .bytes();
 }
 
 export function encodeValue(record: GroupRecord): Uint8Array | null {
@@ -29,10 +39,20 @@ export function decodeRecord(key: Uint8Array, value: Uint8Array | null): GroupRe
     const groupId = input.string();
     const topic = input.string();
     const partition = input.int32();
-    return { kind: "offset", groupId, topic, partition, value: value === null ? null : decodeOffset(value) };
+    return {
+      kind: "offset",
+      groupId,
+      topic,
+      partition,
+      value: value === null ? null : decodeOffset(value),
+    };
   }
   if (version !== GROUP_KEY) return undefined;
-  return { kind: "group", groupId: input.string(), value: value === null ? null : decodeGroup(value) };
+  return {
+    kind: "group",
+    groupId: input.string(),
+    value: value === null ? null : decodeGroup(value),
+  };
 }
 
 function encodeOffset(value: CommittedOffset): Uint8Array {
@@ -48,7 +68,13 @@ function encodeOffset(value: CommittedOffset): Uint8Array {
   }
   out.int16(4).int64(value.offset).int32(value.leaderEpoch).compactString(value.metadata);
   // One tagged field: tag 0, the topic id, 16 bytes.
-  return out.int64(value.commitTimestamp).varint(1).varint(0).varint(16).uuid(value.topicId).bytes();
+  return out
+    .int64(value.commitTimestamp)
+    .varint(1)
+    .varint(0)
+    .varint(16)
+    .uuid(value.topicId)
+    .bytes();
 }
 
 function decodeOffset(bytes: Uint8Array): CommittedOffset {
@@ -90,8 +116,10 @@ function decodeGroup(bytes: Uint8Array): GroupMetadata {
   const version = input.int16();
   const compact = version >= 4;
   const string = (): string => (compact ? input.compactString() : input.string());
-  const nullable = (): string | null => (compact ? input.nullableCompactString() : input.nullableString());
-  const blob = (): Uint8Array => (compact ? input.raw(input.varint() - 1) : input.raw(input.int32()));
+  const nullable = (): string | null =>
+    compact ? input.nullableCompactString() : input.nullableString();
+  const blob = (): Uint8Array =>
+    compact ? input.raw(input.varint() - 1) : input.raw(input.int32());
   const protocolType = string();
   const generation = input.int32();
   const protocol = nullable();
@@ -167,7 +195,9 @@ class Output {
   }
   uuid(value: string): this {
     const hex = value.replaceAll("-", "");
-    return this.#push(Uint8Array.from({ length: 16 }, (_, at) => parseInt(hex.slice(2 * at, 2 * at + 2), 16)));
+    return this.#push(
+      Uint8Array.from({ length: 16 }, (_, at) => parseInt(hex.slice(2 * at, 2 * at + 2), 16)),
+    );
   }
   #number(size: number, set: (view: DataView) => void): this {
     const bytes = new Uint8Array(size);

@@ -2,7 +2,15 @@ import type { Millis } from "../../../lib/units.ts";
 import { ErrorCode } from "../../protocol/error-codes.ts";
 import type { CoordinatorShard } from "../coordinator-shard.ts";
 import { answer, NOTHING, reply, type Moment, type Outcome, type Pending } from "../outcome.ts";
-import { joinRefused, syncRefused, type HeartbeatEvent, type JoinEvent, type LeaveEvent, type MemberIdentity, type SyncEvent } from "./classic-messages.ts";
+import {
+  joinRefused,
+  syncRefused,
+  type HeartbeatEvent,
+  type JoinEvent,
+  type LeaveEvent,
+  type MemberIdentity,
+  type SyncEvent,
+} from "./classic-messages.ts";
 import { ClassicGroup } from "./classic-group.ts";
 import { subscribedTopics } from "./consumer-subscription.ts";
 import type { GroupConfig } from "./group-config.ts";
@@ -51,7 +59,8 @@ export class GroupShard implements CoordinatorShard<GroupRecord> {
 
   replay(record: GroupRecord, at: Moment): void {
     if (record.kind === "offset") {
-      const entry = record.value === null ? this.groups.get(record.groupId) : this.#entry(record.groupId);
+      const entry =
+        record.value === null ? this.groups.get(record.groupId) : this.#entry(record.groupId);
       entry?.offsets.replay(record.topic, record.partition, record.value);
       return;
     }
@@ -123,7 +132,10 @@ export class GroupShard implements CoordinatorShard<GroupRecord> {
   leave(groupId: string, event: LeaveEvent, at: Moment): Outcome<GroupRecord> {
     const entry = this.groups.get(groupId);
     if (entry === undefined) {
-      const members = event.members.map((each) => ({ ...each, errorCode: ErrorCode.UNKNOWN_MEMBER_ID }));
+      const members = event.members.map((each) => ({
+        ...each,
+        errorCode: ErrorCode.UNKNOWN_MEMBER_ID,
+      }));
       return answer(event.from, { members });
     }
     return this.#noted(entry.group, (group) => group.leave(event, at));
@@ -154,7 +166,8 @@ export class GroupShard implements CoordinatorShard<GroupRecord> {
     from: Pending<{ readonly errorCode: number; readonly partitions: readonly number[] }>,
   ): Outcome<GroupRecord> {
     const entry = this.groups.get(groupId);
-    if (entry === undefined) return answer(from, { errorCode: ErrorCode.GROUP_ID_NOT_FOUND, partitions: [] });
+    if (entry === undefined)
+      return answer(from, { errorCode: ErrorCode.GROUP_ID_NOT_FOUND, partitions: [] });
     const { group, offsets } = entry;
     if (group.members.size > 0 && group.protocolType !== "consumer") {
       return answer(from, { errorCode: ErrorCode.NON_EMPTY_GROUP, partitions: [] });
@@ -173,10 +186,14 @@ export class GroupShard implements CoordinatorShard<GroupRecord> {
     return { records, replies: [reply(from, { errorCode: ErrorCode.NONE, partitions: codes })] };
   }
 
-  deleteGroup(groupId: string, from: Pending<{ readonly errorCode: number }>): Outcome<GroupRecord> {
+  deleteGroup(
+    groupId: string,
+    from: Pending<{ readonly errorCode: number }>,
+  ): Outcome<GroupRecord> {
     const entry = this.groups.get(groupId);
     if (entry === undefined) return answer(from, { errorCode: ErrorCode.GROUP_ID_NOT_FOUND });
-    if (entry.group.state !== "Empty") return answer(from, { errorCode: ErrorCode.NON_EMPTY_GROUP });
+    if (entry.group.state !== "Empty")
+      return answer(from, { errorCode: ErrorCode.NON_EMPTY_GROUP });
     return {
       records: [
         ...entry.offsets.tombstones(groupId, () => true),
@@ -209,7 +226,10 @@ export class GroupShard implements CoordinatorShard<GroupRecord> {
     for (const [groupId, { group, offsets }] of this.groups) {
       if (records.length >= MAX_TOMBSTONES) break;
       if (!group.isIdle) continue;
-      const since = group.recorded === undefined || group.protocolType === null ? undefined : group.stateTimestamp;
+      const since =
+        group.recorded === undefined || group.protocolType === null
+          ? undefined
+          : group.stateTimestamp;
       let kept = false;
       const expired = offsets.tombstones(groupId, (topic, partition, value) => {
         const gone =
@@ -220,14 +240,18 @@ export class GroupShard implements CoordinatorShard<GroupRecord> {
       });
       records.push(...expired);
       if (kept) continue;
-      if (expired.length > 0 || group.recorded !== undefined) records.push({ kind: "group", groupId, value: null });
+      if (expired.length > 0 || group.recorded !== undefined)
+        records.push({ kind: "group", groupId, value: null });
       else this.groups.delete(groupId);
     }
     return records.length === 0 ? NOTHING : { records, replies: [] };
   }
 
   /** Runs an event of a group and keeps `wakeAt` at or before the group's. */
-  #noted(group: ClassicGroup, event: (group: ClassicGroup) => Outcome<GroupRecord>): Outcome<GroupRecord> {
+  #noted(
+    group: ClassicGroup,
+    event: (group: ClassicGroup) => Outcome<GroupRecord>,
+  ): Outcome<GroupRecord> {
     const outcome = event(group);
     this.wakeAt = Math.min(this.wakeAt, group.wakeAt);
     const { refused } = outcome;

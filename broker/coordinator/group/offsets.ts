@@ -26,7 +26,10 @@ export class GroupOffsets {
   replay(topic: string, partition: number, value: CommittedOffset | null): void {
     let partitions = this.#byTopic.get(topic);
     if (value !== null) {
-      if (partitions === undefined) this.#byTopic.set(topic, (partitions = new Map()));
+      if (partitions === undefined) {
+        partitions = new Map();
+        this.#byTopic.set(topic, partitions);
+      }
       partitions.set(partition, value);
       return;
     }
@@ -37,7 +40,10 @@ export class GroupOffsets {
   /** A transaction has committed an offset that is not decided yet. */
   openTransactional(topic: string, partition: number, producerId: number): void {
     let partitions = this.#open.get(topic);
-    if (partitions === undefined) this.#open.set(topic, (partitions = new Map()));
+    if (partitions === undefined) {
+      partitions = new Map();
+      this.#open.set(topic, partitions);
+    }
     let producers = partitions.get(partition);
     if (producers === undefined) partitions.set(partition, (producers = new Set()));
     producers.add(producerId);

@@ -127,8 +127,15 @@ export class ProducerIds {
 /** The recorded number; a missing or damaged one must not lead to ids that were given before. */
 function parseNext(text: string | undefined): number {
   const value = text === undefined ? NaN : Number(text);
-  if (!Number.isSafeInteger(value) || value < 0 || value > Number.MAX_SAFE_INTEGER - PRODUCER_ID_BLOCK) {
-    throw new ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, `${NEXT} is not a number: ${String(text)}`);
+  if (
+    !Number.isSafeInteger(value) ||
+    value < 0 ||
+    value > Number.MAX_SAFE_INTEGER - PRODUCER_ID_BLOCK
+  ) {
+    throw new ProtocolError(
+      ErrorCode.COORDINATOR_NOT_AVAILABLE,
+      `${NEXT} is not a number: ${String(text)}`,
+    );
   }
   return value;
 }
@@ -136,5 +143,8 @@ function parseNext(text: string | undefined): number {
 function unavailable(error: unknown, logger: Logger): ProtocolError {
   if (error instanceof ProtocolError) return error;
   logger.warn("no block of producer ids", { error });
-  return new ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "the Kubernetes API gives no producer ids");
+  return new ProtocolError(
+    ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    "the Kubernetes API gives no producer ids",
+  );
 }

@@ -1,7 +1,11 @@
 import { Kafka, logLevel } from "kafkajs";
 
 const [command, bootstrap, topic, ...rest] = process.argv.slice(2);
-const kafka = new Kafka({ clientId: "conformance", brokers: bootstrap.split(","), logLevel: logLevel.ERROR });
+const kafka = new Kafka({
+  clientId: "conformance",
+  brokers: bootstrap.split(","),
+  logLevel: logLevel.ERROR,
+});
 
 if (command === "produce") {
   const count = Number(rest[0]);

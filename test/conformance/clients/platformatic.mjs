@@ -32,7 +32,12 @@ if (command === "produce") {
     if (lines.length >= wanted) break;
   }
   await consumer.commit({
-    offsets: [...next].map(([partition, offset]) => ({ topic, partition, offset, leaderEpoch: -1 })),
+    offsets: [...next].map(([partition, offset]) => ({
+      topic,
+      partition,
+      offset,
+      leaderEpoch: -1,
+    })),
   });
   await consumer.close(true);
   process.stdout.write(lines.join("\n") + "\n");

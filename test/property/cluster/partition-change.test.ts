@@ -82,7 +82,8 @@ describe("partition changes", () => {
             assert.equal(next.partitionEpoch, before.partitionEpoch + 1, "C1");
             assert(next.leaderEpoch >= before.leaderEpoch, "C2");
             if (next.leader !== before.leader) assert(next.leaderEpoch > before.leaderEpoch, "C2");
-            if (next.leader !== NO_LEADER) assert(next.isr.includes(next.leader), "a leader is in its ISR");
+            if (next.leader !== NO_LEADER)
+              assert(next.isr.includes(next.leader), "a leader is in its ISR");
             if (next.leaderEpoch > before.leaderEpoch && next.leader !== NO_LEADER) {
               assert([...before.isr, ...before.elr].includes(next.leader), "C4");
             }
@@ -91,7 +92,10 @@ describe("partition changes", () => {
             } else {
               assert(!next.isr.includes(one.broker) && !next.elr.includes(one.broker), "C6");
             }
-            assert.equal(new Set([...next.isr, ...next.elr]).size, next.isr.length + next.elr.length);
+            assert.equal(
+              new Set([...next.isr, ...next.elr]).size,
+              next.isr.length + next.elr.length,
+            );
             if (next.isr.length >= min && one.kind === "isr") assert.deepEqual(next.elr, []);
             state = next;
           }
@@ -120,7 +124,11 @@ describe("partition changes", () => {
             if (next !== undefined) {
               if (one.kind === "restart" && one.lost) has.set(one.broker, -1);
               if (next.leader !== NO_LEADER && next.leader !== state.leader) {
-                assert.equal(has.get(next.leader), committed, `C4: ${JSON.stringify({ one, state, next })}`);
+                assert.equal(
+                  has.get(next.leader),
+                  committed,
+                  `C4: ${JSON.stringify({ one, state, next })}`,
+                );
               }
               // A follower comes in only with everything that the leader has committed.
               for (const id of next.isr) if (!state.isr.includes(id)) has.set(id, committed);

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { CoordinatorRuntime } from "../../../../broker/coordinator/coordinator-runtime.ts";
-import type { JoinAnswer, LeaveAnswer, SyncAnswer } from "../../../../broker/coordinator/group/classic-messages.ts";
+import type {
+  JoinAnswer,
+  LeaveAnswer,
+  SyncAnswer,
+} from "../../../../broker/coordinator/group/classic-messages.ts";
 import { DEFAULT_GROUP_CONFIG } from "../../../../broker/coordinator/group/group-config.ts";
 import type { GroupRecord } from "../../../../broker/coordinator/group/group-metadata.ts";
 import { GroupShard } from "../../../../broker/coordinator/group/group-shard.ts";
@@ -9,7 +13,12 @@ import type { Moment, Outcome, Pending } from "../../../../broker/coordinator/ou
 import { ProtocolError } from "../../../../broker/errors.ts";
 import { ErrorCode } from "../../../../broker/protocol/error-codes.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
-import { FakePartition, FakeScheduler, moment, testFormat } from "../../../unit/broker/coordinator/fakes.ts";
+import {
+  FakePartition,
+  FakeScheduler,
+  moment,
+  testFormat,
+} from "../../../unit/broker/coordinator/fakes.ts";
 
 const CLIENTS = 4;
 const PARTITIONS = 5;
@@ -25,13 +34,51 @@ type Step =
 
 const client = fc.nat({ max: CLIENTS - 1 });
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant("act" as const), client, times: fc.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      kind: fc.constant("act" as const),
+      client,
+      times: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("commitLog" as const) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("commitOffset" as const), client, partition: fc.nat({ max: PARTITIONS - 1 }) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("advance" as const), by: fc.constantFrom(100, 600, 3_000, 12_000) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("forget" as const, "leave" as const), client }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("refuseAppends" as const, "allowAppends" as const, "failCommits" as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("failover" as const), keepUncommitted: fc.nat({ max: 3 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("commitOffset" as const),
+      client,
+      partition: fc.nat({ max: PARTITIONS - 1 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("advance" as const),
+      by: fc.constantFrom(100, 600, 3_000, 12_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constantFrom("forget" as const, "leave" as const), client }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        "refuseAppends" as const,
+        "allowAppends" as const,
+        "failCommits" as const,
+      ),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("failover" as const),
+      keepUncommitted: fc.nat({ max: 3 }),
+    }),
+  },
 );
 
 /** A consumer that does what its last answer asks for. Odd ones are static members. */
@@ -74,20 +121,29 @@ class World {
     await this.scheduler.settle();
   }
 
-  #ask<T>(event: (shard: GroupShard, at: Moment, from: Pending<T>) => Outcome<GroupRecord>, then: (value: T) => void, failed: () => void): void {
+  #ask<T>(
+    event: (shard: GroupShard, at: Moment, from: Pending<T>) => Outcome<GroupRecord>,
+    then: (value: T) => void,
+    failed: () => void,
+  ): void {
     const { partition } = this;
     const promise = this.runtime.submit(0, event);
     const end = partition.end;
-    promise.then(
-      (value) => {
-        assert(partition.highWatermark >= end, "G1: an answer leaves after its records are committed");
-        then(value);
-      },
-      (error: unknown) => {
-        assert(error instanceof ProtocolError, String(error));
-        failed();
-      },
-    ).catch((error: unknown) => (this.failure = error));
+    promise
+      .then(
+        (value) => {
+          assert(
+            partition.highWatermark >= end,
+            "G1: an answer leaves after its records are committed",
+          );
+          then(value);
+        },
+        (error: unknown) => {
+          assert(error instanceof ProtocolError, String(error));
+          failed();
+        },
+      )
+      .catch((error: unknown) => (this.failure = error));
   }
   failure: unknown;
 
@@ -100,7 +156,12 @@ class World {
     else {
       const { memberId, instance, generation } = who;
       this.#ask<{ readonly errorCode: number }>(
-        (shard, at, from) => shard.heartbeat("g", { memberId, groupInstanceId: instance, generationId: generation, from }, at),
+        (shard, at, from) =>
+          shard.heartbeat(
+            "g",
+            { memberId, groupInstanceId: instance, generationId: generation, from },
+            at,
+          ),
         ({ errorCode }) => {
           idle();
           this.#after(who, errorCode);
@@ -111,7 +172,8 @@ class World {
   }
 
   #after(who: Client, errorCode: number): void {
-    if (errorCode === ErrorCode.UNKNOWN_MEMBER_ID || errorCode === ErrorCode.FENCED_INSTANCE_ID) who.memberId = "";
+    if (errorCode === ErrorCode.UNKNOWN_MEMBER_ID || errorCode === ErrorCode.FENCED_INSTANCE_ID)
+      who.memberId = "";
     if (errorCode !== ErrorCode.NONE) who.next = "join";
   }
 
@@ -159,13 +221,23 @@ class World {
     const { memberId, instance, generation, members } = who;
     const assignments = (members ?? []).map((id, at, all) => ({
       memberId: id,
-      assignment: Uint8Array.from(Array.from({ length: PARTITIONS }, (_, p) => p).filter((p) => p % all.length === at)),
+      assignment: Uint8Array.from(
+        Array.from({ length: PARTITIONS }, (_, p) => p).filter((p) => p % all.length === at),
+      ),
     }));
     this.#ask<SyncAnswer>(
       (shard, at, from) =>
         shard.sync(
           "g",
-          { memberId, groupInstanceId: instance, generationId: generation, protocolType: "consumer", protocolName: "range", assignments, from },
+          {
+            memberId,
+            groupInstanceId: instance,
+            generationId: generation,
+            protocolType: "consumer",
+            protocolName: "range",
+            assignments,
+            from,
+          },
           at,
         ),
       (answer) => {
@@ -177,11 +249,18 @@ class World {
         who.next = "heartbeat";
         this.stable += 1;
         let owners = this.owners.get(generation);
-        if (owners === undefined) this.owners.set(generation, (owners = new Map()));
+        if (owners === undefined) {
+          owners = new Map();
+          this.owners.set(generation, owners);
+        }
         for (const partition of answer.assignment) {
           // A static member may come back under another id; its instance is who it is.
           const self = instance ?? memberId;
-          assert.equal(owners.get(partition) ?? self, self, `G2: partition ${String(partition)} in generation ${String(generation)}`);
+          assert.equal(
+            owners.get(partition) ?? self,
+            self,
+            `G2: partition ${String(partition)} in generation ${String(generation)}`,
+          );
           owners.set(partition, self);
         }
       },
@@ -201,15 +280,32 @@ class World {
       case "forget": {
         // The process dies: its answers go nowhere, its successor knows only the instance id.
         const old = this.clients[each.client];
-        if (old !== undefined) this.clients[each.client] = { ...old, memberId: "", generation: -1, next: "join", busy: false };
+        if (old !== undefined)
+          this.clients[each.client] = {
+            ...old,
+            memberId: "",
+            generation: -1,
+            next: "join",
+            busy: false,
+          };
         break;
       }
       case "leave": {
         const who = this.clients[each.client];
         if (who === undefined || who.memberId === "") break;
         const members = [{ memberId: who.memberId, groupInstanceId: who.instance }];
-        this.#ask<LeaveAnswer>((shard, at, from) => shard.leave("g", { members, from }, at), () => undefined, () => undefined);
-        this.clients[each.client] = { ...who, memberId: "", generation: -1, next: "join", busy: false };
+        this.#ask<LeaveAnswer>(
+          (shard, at, from) => shard.leave("g", { members, from }, at),
+          () => undefined,
+          () => undefined,
+        );
+        this.clients[each.client] = {
+          ...who,
+          memberId: "",
+          generation: -1,
+          next: "join",
+          busy: false,
+        };
         break;
       }
       case "commitOffset": {
@@ -228,7 +324,14 @@ class World {
                   {
                     topic: "t",
                     partition: each.partition,
-                    value: { offset: at.now, leaderEpoch: 0, metadata: "m", commitTimestamp: at.wall, expireTimestamp: -1, topicId: undefined },
+                    value: {
+                      offset: at.now,
+                      leaderEpoch: 0,
+                      metadata: "m",
+                      commitTimestamp: at.wall,
+                      expireTimestamp: -1,
+                      topicId: undefined,
+                    },
                   },
                 ],
                 from,
@@ -261,14 +364,16 @@ class World {
         this.runtime.onLostLeadership("__consumer_offsets", 0, old.leaderEpoch);
         old.failCommits(ErrorCode.NOT_LEADER_OR_FOLLOWER);
         let spare = each.keepUncommitted;
-        const kept = old.batches.filter((batch) => batch.base + batch.count <= old.highWatermark || spare-- > 0);
+        const kept = old.batches.filter(
+          (batch) => batch.base + batch.count <= old.highWatermark || spare-- > 0,
+        );
         this.partition = new FakePartition(0, old.leaderEpoch + 1, kept);
         this.runtime.onBecameLeader(this.partition.hosted);
         break;
       }
     }
     await this.scheduler.settle();
-    if (this.failure !== undefined) throw this.failure;
+    if (this.failure !== undefined) throw new Error("history failed", { cause: this.failure });
     this.#checkReplay();
   }
 
@@ -284,7 +389,12 @@ class World {
         .map(([id, { group, offsets }]) => [id, group.recorded, [...offsets.ofTopic("t")]]);
     assert.deepEqual(recorded(live), recorded(replayed));
     const group = live.groups.get("g")?.group;
-    if (group?.recorded === undefined || group.state === "PreparingRebalance" || group.state === "CompletingRebalance") return;
+    if (
+      group?.recorded === undefined ||
+      group.state === "PreparingRebalance" ||
+      group.state === "CompletingRebalance"
+    )
+      return;
     assert.equal(group.generation, group.recorded.generation);
     assert.deepEqual(
       [...group.members.values()].map((each) => [each.memberId, each.assignment]),
@@ -320,7 +430,10 @@ describe("histories of a consumer group", () => {
           await world.run({ kind: "advance", by: 600 });
         }
         const generations = new Set(world.clients.map((each) => each.generation));
-        assert.deepEqual(world.clients.map((each) => each.next), Array.from({ length: CLIENTS }, () => "heartbeat"));
+        assert.deepEqual(
+          world.clients.map((each) => each.next),
+          Array.from({ length: CLIENTS }, () => "heartbeat"),
+        );
         assert.equal(generations.size, 1);
         assert.equal(world.owners.get([...generations][0] ?? -1)?.size, PARTITIONS);
       }),

@@ -14,7 +14,12 @@ const TOPIC_ID = "11111111-2222-4333-8444-555555555555";
 const PARTITIONS = 2;
 
 type Step =
-  | { readonly kind: "append"; readonly partition: number; readonly records: number; readonly bytes: number }
+  | {
+      readonly kind: "append";
+      readonly partition: number;
+      readonly records: number;
+      readonly bytes: number;
+    }
   | { readonly kind: "flush" }
   | { readonly kind: "pass"; readonly ms: number }
   | { readonly kind: "truncate"; readonly partition: number; readonly back: number }
@@ -25,11 +30,28 @@ type Step =
 
 const partition = fc.nat(PARTITIONS - 1);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 10, arbitrary: fc.record({ kind: fc.constant("append" as const), partition, records: fc.integer({ min: 1, max: 4 }), bytes: fc.constantFrom(10, 300, 3000) }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      kind: fc.constant("append" as const),
+      partition,
+      records: fc.integer({ min: 1, max: 4 }),
+      bytes: fc.constantFrom(10, 300, 3000),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("flush" as const) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("pass" as const), ms: fc.constantFrom(1, 5, 200) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("truncate" as const), partition, back: fc.nat(5) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("startAt" as const), partition, ahead: fc.nat(3) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant("pass" as const), ms: fc.constantFrom(1, 5, 200) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("truncate" as const), partition, back: fc.nat(5) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("startAt" as const), partition, ahead: fc.nat(3) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("epoch" as const), partition }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("crash" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const) }) },
@@ -53,14 +75,24 @@ async function open(storage: MemoryStorage, scheduler: VirtualScheduler): Promis
       panic: (error) => {
         throw error;
       },
-      options: { tailBytes: 64 * 1024, extentBytes: 8 * 1024, journalFileBytes: 32 * 1024, checkpointMs: 50, checkpointBytes: 16 * 1024, producerSnapshotBytes: 8 * 1024 },
+      options: {
+        tailBytes: 64 * 1024,
+        extentBytes: 8 * 1024,
+        journalFileBytes: 32 * 1024,
+        checkpointMs: 50,
+        checkpointBytes: 16 * 1024,
+        producerSnapshotBytes: 8 * 1024,
+      },
     }),
   );
 }
 
-async function contentOf(log: PartitionLog, scheduler: VirtualScheduler): Promise<Model["batches"]> {
+async function contentOf(
+  log: PartitionLog,
+  scheduler: VirtualScheduler,
+): Promise<Model["batches"]> {
   const batches: Model["batches"] = [];
-  for (let offset = log.logStartOffset; offset < log.logEndOffset; ) {
+  for (let offset = log.logStartOffset; offset < log.logEndOffset;) {
     const read = await scheduler.until(Promise.resolve(log.read(offset, 5000, Infinity, true)));
     const bytes = Buffer.concat(read.parts);
     read.release();
@@ -80,126 +112,156 @@ async function contentOf(log: PartitionLog, scheduler: VirtualScheduler): Promis
 describe("log", () => {
   it("holds after every crash what was stable, byte for byte, and nothing that was never appended (L1 to L4)", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60, size: "max" }), fc.integer(), async (steps, seed) => {
-        const random = seededRandom(seed);
-        const scheduler = new VirtualScheduler();
-        const storage = new MemoryStorage({ scheduler, delay: () => random.below(3) });
-        let manager = await open(storage, scheduler);
-        const config = { ...DEFAULT_LOG_CONFIG, segmentBytes: 10_000, indexIntervalBytes: 500 };
-        const models: Model[] = Array.from({ length: PARTITIONS }, () => ({ start: 0, batches: [], epoch: 0, sequence: 0 }));
-        const logs: PartitionLog[] = [];
-        const reopen = async (): Promise<void> => {
-          for (let p = 0; p < PARTITIONS; p++) {
-            logs[p] = await scheduler.until(manager.open({ topic: "t", topicId: TOPIC_ID, partition: p }, config));
-          }
-        };
-        await reopen();
-        const check = async (stable: readonly number[]): Promise<void> => {
-          for (const [p, model] of models.entries()) {
-            const log = logs[p];
-            assert(log);
-            assert(log.logEndOffset >= (stable[p] ?? 0), `L1: ${log.logEndOffset} of ${stable[p]} stable in ${p}`);
-            const found = await contentOf(log, scheduler);
-            const kept = model.batches.filter((one) => one.end <= log.logEndOffset);
-            assert.deepEqual(
-              found.map(({ base, end }) => [base, end]),
-              kept.map(({ base, end }) => [base, end]),
-              `L2, L3: offsets of ${p}`,
-            );
-            for (const [i, one] of found.entries()) assert(one.bytes.equals(kept[i]?.bytes ?? Buffer.alloc(0)), "L2: bytes");
-            assert.equal(log.latestEpoch >= 0 || found.length === 0, true);
-            // L4: the newest batch is known as a repeat, the next sequence is taken.
-            const last = kept.at(-1);
-            if (last !== undefined) {
-              const repeat = log.appendAsLeader(last.bytes, model.epoch, "client");
-              assert(repeat.duplicate && repeat.baseOffset === last.base, "L4");
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 60, size: "max" }),
+        fc.integer(),
+        async (steps, seed) => {
+          const random = seededRandom(seed);
+          const scheduler = new VirtualScheduler();
+          const storage = new MemoryStorage({ scheduler, delay: () => random.below(3) });
+          let manager = await open(storage, scheduler);
+          const config = { ...DEFAULT_LOG_CONFIG, segmentBytes: 10_000, indexIntervalBytes: 500 };
+          const models: Model[] = Array.from({ length: PARTITIONS }, () => ({
+            start: 0,
+            batches: [],
+            epoch: 0,
+            sequence: 0,
+          }));
+          const logs: PartitionLog[] = [];
+          const reopen = async (): Promise<void> => {
+            for (let p = 0; p < PARTITIONS; p++) {
+              logs[p] = await scheduler.until(
+                manager.open({ topic: "t", topicId: TOPIC_ID, partition: p }, config),
+              );
             }
-            model.batches = kept;
-            model.sequence = last === undefined ? 0 : batchAt(last.bytes, 0).baseSequence + batchAt(last.bytes, 0).count;
-          }
-        };
-        for (const one of steps) {
-          switch (one.kind) {
-            case "append": {
-              const model = models[one.partition];
-              const log = logs[one.partition];
-              assert(model && log);
-              const records = Array.from({ length: one.records }, () => ({
-                value: Buffer.alloc(one.bytes, random.below(256)),
-                timestamp: scheduler.wallNow(),
-              }));
-              const batch = buildBatch({ records, producerId: 7, producerEpoch: 0, baseSequence: model.sequence });
-              try {
-                const { baseOffset, lastOffset, duplicate } = log.appendAsLeader(batch, model.epoch, "client");
-                assert(!duplicate);
-                model.sequence += one.records;
-                const stored = Buffer.from(batch);
-                stored.writeBigInt64BE(BigInt(baseOffset), 0);
-                stored.writeInt32BE(model.epoch, 12);
-                model.batches.push({ base: baseOffset, end: lastOffset + 1, bytes: stored });
-              } catch (error) {
-                // Behind a truncation the sequences are being read back.
-                assert(error instanceof ProtocolError, String(error));
-                await scheduler.advance(50);
+          };
+          await reopen();
+          const check = async (stable: readonly number[]): Promise<void> => {
+            for (const [p, model] of models.entries()) {
+              const log = logs[p];
+              assert(log);
+              assert(
+                log.logEndOffset >= (stable[p] ?? 0),
+                `L1: ${log.logEndOffset} of ${stable[p]} stable in ${p}`,
+              );
+              const found = await contentOf(log, scheduler);
+              const kept = model.batches.filter((one) => one.end <= log.logEndOffset);
+              assert.deepEqual(
+                found.map(({ base, end }) => [base, end]),
+                kept.map(({ base, end }) => [base, end]),
+                `L2, L3: offsets of ${p}`,
+              );
+              for (const [i, one] of found.entries())
+                assert(one.bytes.equals(kept[i]?.bytes ?? Buffer.alloc(0)), "L2: bytes");
+              assert.equal(log.latestEpoch >= 0 || found.length === 0, true);
+              // L4: the newest batch is known as a repeat, the next sequence is taken.
+              const last = kept.at(-1);
+              if (last !== undefined) {
+                const repeat = log.appendAsLeader(last.bytes, model.epoch, "client");
+                assert(repeat.duplicate && repeat.baseOffset === last.base, "L4");
               }
-              break;
+              model.batches = kept;
+              model.sequence =
+                last === undefined
+                  ? 0
+                  : batchAt(last.bytes, 0).baseSequence + batchAt(last.bytes, 0).count;
             }
-            case "flush":
-              await scheduler.until(manager.flush());
-              break;
-            case "pass":
-              await scheduler.advance(one.ms);
-              break;
-            case "truncate": {
-              const model = models[one.partition];
-              const log = logs[one.partition];
-              assert(model && log);
-              const keep = Math.max(0, model.batches.length - one.back);
-              const end = model.batches[keep - 1]?.end ?? model.start;
-              await scheduler.until(log.truncateTo(end));
-              model.batches = model.batches.slice(0, keep);
-              const last = model.batches.at(-1);
-              model.sequence = last === undefined ? 0 : batchAt(last.bytes, 0).baseSequence + batchAt(last.bytes, 0).count;
-              assert.equal(log.logEndOffset, end);
-              break;
-            }
-            case "startAt": {
-              const model = models[one.partition];
-              const log = logs[one.partition];
-              assert(model && log);
-              const offset = log.logEndOffset + one.ahead;
-              await scheduler.until(log.truncateFullyAndStartAt(offset));
-              model.start = offset;
-              model.batches = [];
-              model.sequence = 0;
-              break;
-            }
-            case "epoch": {
-              const model = models[one.partition];
-              assert(model);
-              model.epoch++;
-              break;
-            }
-            case "crash": {
-              const stable = logs.map((log) => log.stableOffset);
-              storage.crash(random);
-              manager = await open(storage, scheduler);
-              await reopen();
-              await check(stable);
-              break;
-            }
-            case "restart": {
-              const ends = logs.map((log) => log.logEndOffset);
-              await scheduler.until(manager.close());
-              manager = await open(storage, scheduler);
-              await reopen();
-              await check(ends);
-              break;
+          };
+          for (const one of steps) {
+            switch (one.kind) {
+              case "append": {
+                const model = models[one.partition];
+                const log = logs[one.partition];
+                assert(model && log);
+                const records = Array.from({ length: one.records }, () => ({
+                  value: Buffer.alloc(one.bytes, random.below(256)),
+                  timestamp: scheduler.wallNow(),
+                }));
+                const batch = buildBatch({
+                  records,
+                  producerId: 7,
+                  producerEpoch: 0,
+                  baseSequence: model.sequence,
+                });
+                try {
+                  const { baseOffset, lastOffset, duplicate } = log.appendAsLeader(
+                    batch,
+                    model.epoch,
+                    "client",
+                  );
+                  assert(!duplicate);
+                  model.sequence += one.records;
+                  const stored = Buffer.from(batch);
+                  stored.writeBigInt64BE(BigInt(baseOffset), 0);
+                  stored.writeInt32BE(model.epoch, 12);
+                  model.batches.push({ base: baseOffset, end: lastOffset + 1, bytes: stored });
+                } catch (error) {
+                  // Behind a truncation the sequences are being read back.
+                  assert(error instanceof ProtocolError, String(error));
+                  await scheduler.advance(50);
+                }
+                break;
+              }
+              case "flush":
+                await scheduler.until(manager.flush());
+                break;
+              case "pass":
+                await scheduler.advance(one.ms);
+                break;
+              case "truncate": {
+                const model = models[one.partition];
+                const log = logs[one.partition];
+                assert(model && log);
+                const keep = Math.max(0, model.batches.length - one.back);
+                const end = model.batches[keep - 1]?.end ?? model.start;
+                await scheduler.until(log.truncateTo(end));
+                model.batches = model.batches.slice(0, keep);
+                const last = model.batches.at(-1);
+                model.sequence =
+                  last === undefined
+                    ? 0
+                    : batchAt(last.bytes, 0).baseSequence + batchAt(last.bytes, 0).count;
+                assert.equal(log.logEndOffset, end);
+                break;
+              }
+              case "startAt": {
+                const model = models[one.partition];
+                const log = logs[one.partition];
+                assert(model && log);
+                const offset = log.logEndOffset + one.ahead;
+                await scheduler.until(log.truncateFullyAndStartAt(offset));
+                model.start = offset;
+                model.batches = [];
+                model.sequence = 0;
+                break;
+              }
+              case "epoch": {
+                const model = models[one.partition];
+                assert(model);
+                model.epoch++;
+                break;
+              }
+              case "crash": {
+                const stable = logs.map((log) => log.stableOffset);
+                storage.crash(random);
+                manager = await open(storage, scheduler);
+                await reopen();
+                await check(stable);
+                break;
+              }
+              case "restart": {
+                const ends = logs.map((log) => log.logEndOffset);
+                await scheduler.until(manager.close());
+                manager = await open(storage, scheduler);
+                await reopen();
+                await check(ends);
+                break;
+              }
             }
           }
-        }
-        await check(logs.map((log) => log.logEndOffset));
-      }),
+          await check(logs.map((log) => log.logEndOffset));
+        },
+      ),
       runs(150),
     );
   });

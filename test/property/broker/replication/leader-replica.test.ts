@@ -6,7 +6,12 @@ import { runs } from "../../../support/runs.ts";
 type Event =
   | { readonly kind: "append"; readonly count: number }
   | { readonly kind: "stable"; readonly lag: number }
-  | { readonly kind: "fetch"; readonly from: number; readonly behind: number; readonly epoch: number }
+  | {
+      readonly kind: "fetch";
+      readonly from: number;
+      readonly behind: number;
+      readonly epoch: number;
+    }
   | { readonly kind: "propose"; readonly after: number }
   | { readonly kind: "settle"; readonly accepted: boolean }
   | { readonly kind: "dropped"; readonly who: number };
@@ -37,7 +42,13 @@ describe("leader replica", () => {
           let end = 0;
           let stable = 0;
           const fetched = new Map<number, { offset: number; epoch: number }>();
-          let state = { leader: 0, leaderEpoch: 1, isr: [0, 1, 2], elr: [] as number[], partitionEpoch: 0 };
+          let state = {
+            leader: 0,
+            leaderEpoch: 1,
+            isr: [0, 1, 2],
+            elr: [] as number[],
+            partitionEpoch: 0,
+          };
           let inFlight: { add: readonly number[]; drop: readonly number[] } | undefined;
           const leader = new LeaderReplica({
             self: 0,
@@ -63,8 +74,13 @@ describe("leader replica", () => {
                 break;
               case "fetch": {
                 const known = fetched.get(one.from);
-                const offset = Math.max(0, end - one.behind, known?.epoch === one.epoch ? known.offset : 0);
-                if (one.epoch >= (known?.epoch ?? -1)) fetched.set(one.from, { offset, epoch: one.epoch });
+                const offset = Math.max(
+                  0,
+                  end - one.behind,
+                  known?.epoch === one.epoch ? known.offset : 0,
+                );
+                if (one.epoch >= (known?.epoch ?? -1))
+                  fetched.set(one.from, { offset, epoch: one.epoch });
                 leader.onFollowerFetch(one.from, one.epoch, offset, end, now);
                 break;
               }
@@ -76,7 +92,10 @@ describe("leader replica", () => {
                 if (inFlight === undefined) break;
                 if (one.accepted) {
                   const { add, drop } = inFlight;
-                  const isr = [...state.isr.filter((id) => !drop.includes(id)), ...add.filter((id) => !state.isr.includes(id))];
+                  const isr = [
+                    ...state.isr.filter((id) => !drop.includes(id)),
+                    ...add.filter((id) => !state.isr.includes(id)),
+                  ];
                   state = { ...state, isr, partitionEpoch: state.partitionEpoch + 1 };
                   leader.onState(state, [0, 1, 2], min, now);
                 }

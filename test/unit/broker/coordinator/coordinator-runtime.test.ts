@@ -55,7 +55,14 @@ const commit = ({ runtime }: Setup, offset: number): { outcome: unknown } =>
             {
               topic: "t",
               partition: 0,
-              value: { offset, leaderEpoch: -1, metadata: "", commitTimestamp: at.wall, expireTimestamp: -1, topicId: undefined },
+              value: {
+                offset,
+                leaderEpoch: -1,
+                metadata: "",
+                commitTimestamp: at.wall,
+                expireTimestamp: -1,
+                topicId: undefined,
+              },
             },
           ],
           from,
@@ -92,7 +99,10 @@ describe("CoordinatorRuntime", () => {
     assert.equal(all.partition.batches.length, 3);
     all.partition.commit();
     await all.scheduler.settle();
-    assert.deepEqual(writes.map((each) => each.outcome), [ok, ok, ok]);
+    assert.deepEqual(
+      writes.map((each) => each.outcome),
+      [ok, ok, ok],
+    );
   });
 
   it("has not moved when an append is refused", async () => {
@@ -114,7 +124,10 @@ describe("CoordinatorRuntime", () => {
     await all.scheduler.settle();
     const read = fetch(all);
     await all.scheduler.settle();
-    assert.deepEqual([write.outcome, read.outcome], [ErrorCode.COORDINATOR_NOT_AVAILABLE, "waiting"]);
+    assert.deepEqual(
+      [write.outcome, read.outcome],
+      [ErrorCode.COORDINATOR_NOT_AVAILABLE, "waiting"],
+    );
     all.partition.commit();
     await all.scheduler.settle();
     assert.equal(read.outcome, 7);
@@ -169,7 +182,10 @@ describe("CoordinatorRuntime", () => {
     all.runtime.onLostLeadership("__consumer_offsets", 0, 1);
     const read = fetch(all);
     await all.scheduler.settle();
-    assert.deepEqual([write.outcome, read.outcome], [ErrorCode.NOT_COORDINATOR, ErrorCode.NOT_COORDINATOR]);
+    assert.deepEqual(
+      [write.outcome, read.outcome],
+      [ErrorCode.NOT_COORDINATOR, ErrorCode.NOT_COORDINATOR],
+    );
   });
 
   it("does not read for a leader that no longer leads", async () => {
@@ -193,9 +209,15 @@ describe("CoordinatorRuntime", () => {
     const after = fetch(all);
     await all.scheduler.settle();
     assert.deepEqual([before.outcome, after.outcome], [7, undefined]);
-    assert.deepEqual(all.partition.records().slice(1).map((each) => [each.kind, each.value]), [
-      ["offset", null],
-      ["group", null],
-    ]);
+    assert.deepEqual(
+      all.partition
+        .records()
+        .slice(1)
+        .map((each) => [each.kind, each.value]),
+      [
+        ["offset", null],
+        ["group", null],
+      ],
+    );
   });
 });

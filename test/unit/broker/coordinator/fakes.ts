@@ -2,7 +2,11 @@ import type { Scheduler, Timer } from "../../../../lib/clock.ts";
 import { concatBytes } from "../../../../lib/bytes.ts";
 import type { Moment, Pending, Reply } from "../../../../broker/coordinator/outcome.ts";
 import type { RecordFormat } from "../../../../broker/coordinator/coordinator-shard.ts";
-import { decodeRecord, encodeKey, encodeValue } from "../../../../broker/coordinator/group/group-records.ts";
+import {
+  decodeRecord,
+  encodeKey,
+  encodeValue,
+} from "../../../../broker/coordinator/group/group-records.ts";
 import type { GroupRecord } from "../../../../broker/coordinator/group/group-metadata.ts";
 import { ProtocolError } from "../../../../broker/errors.ts";
 import type { HostedPartition } from "../../../../broker/replication/types.ts";
@@ -114,11 +118,20 @@ export class FakePartition {
       read: async (offset: number) => {
         await this.gate;
         const batch = this.batches.find((each) => each.base + each.count > offset);
-        return { parts: batch === undefined ? [] : [batch.bytes], bytes: 0, release: () => undefined };
+        return {
+          parts: batch === undefined ? [] : [batch.bytes],
+          bytes: 0,
+          release: () => undefined,
+        };
       },
     };
   }
-  append(bytes: Uint8Array): { baseOffset: number; lastOffset: number; duplicate: boolean; logAppendTime: number } {
+  append(bytes: Uint8Array): {
+    baseOffset: number;
+    lastOffset: number;
+    duplicate: boolean;
+    logAppendTime: number;
+  } {
     if (this.refuseWith !== undefined) throw new ProtocolError(this.refuseWith);
     const copy = bytes.slice();
     const view = new DataView(copy.buffer);
@@ -142,7 +155,9 @@ export class FakePartition {
     this.#waits = [];
   }
   records(): GroupRecord[] {
-    return this.batches.flatMap(({ bytes }) => [...testFormat.decode(bytes)].flatMap((each) => each.records));
+    return this.batches.flatMap(({ bytes }) =>
+      [...testFormat.decode(bytes)].flatMap((each) => each.records),
+    );
   }
 }
 

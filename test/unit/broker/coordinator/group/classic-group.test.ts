@@ -7,7 +7,10 @@ import type {
   SyncAnswer,
 } from "../../../../../broker/coordinator/group/classic-messages.ts";
 import { DEFAULT_GROUP_CONFIG } from "../../../../../broker/coordinator/group/group-config.ts";
-import type { GroupRecord, GroupState } from "../../../../../broker/coordinator/group/group-metadata.ts";
+import type {
+  GroupRecord,
+  GroupState,
+} from "../../../../../broker/coordinator/group/group-metadata.ts";
 import type { Outcome } from "../../../../../broker/coordinator/outcome.ts";
 import { ErrorCode } from "../../../../../broker/protocol/error-codes.ts";
 import { Asked, moment, sendAll } from "../fakes.ts";
@@ -34,14 +37,18 @@ class Driver {
       }
       for (const record of outcome.records) {
         this.records.push(record);
-        if (record.kind === "group" && record.value !== null) this.group.replay(record.value, moment(this.now));
+        if (record.kind === "group" && record.value !== null)
+          this.group.replay(record.value, moment(this.now));
         else this.group.die();
       }
       outcome.replayed?.(moment(this.now));
     }
     sendAll(outcome.replies);
   }
-  join(memberId: string, more: Partial<JoinEvent> & { newMemberId?: string } = {}): Asked<JoinAnswer> {
+  join(
+    memberId: string,
+    more: Partial<JoinEvent> & { newMemberId?: string } = {},
+  ): Asked<JoinAnswer> {
     const from = new Asked<JoinAnswer>();
     const event: JoinEvent = {
       memberId,
@@ -61,25 +68,55 @@ class Driver {
     this.apply(this.group.join(event, moment(this.now)));
     return from;
   }
-  sync(memberId: string, generationId: number, assign: Record<string, string> = {}, instance: string | null = null): Asked<SyncAnswer> {
+  sync(
+    memberId: string,
+    generationId: number,
+    assign: Record<string, string> = {},
+    instance: string | null = null,
+  ): Asked<SyncAnswer> {
     const from = new Asked<SyncAnswer>();
-    const assignments = Object.entries(assign).map(([id, text]) => ({ memberId: id, assignment: bytes(text) }));
+    const assignments = Object.entries(assign).map(([id, text]) => ({
+      memberId: id,
+      assignment: bytes(text),
+    }));
     this.apply(
       this.group.sync(
-        { memberId, groupInstanceId: instance, generationId, protocolType: null, protocolName: null, assignments, from },
+        {
+          memberId,
+          groupInstanceId: instance,
+          generationId,
+          protocolType: null,
+          protocolName: null,
+          assignments,
+          from,
+        },
         moment(this.now),
       ),
     );
     return from;
   }
-  heartbeat(memberId: string, generationId: number, instance: string | null = null): number | undefined {
+  heartbeat(
+    memberId: string,
+    generationId: number,
+    instance: string | null = null,
+  ): number | undefined {
     const from = new Asked<{ readonly errorCode: number }>();
-    this.apply(this.group.heartbeat({ memberId, groupInstanceId: instance, generationId, from }, moment(this.now)));
+    this.apply(
+      this.group.heartbeat(
+        { memberId, groupInstanceId: instance, generationId, from },
+        moment(this.now),
+      ),
+    );
     return from.answered?.errorCode;
   }
   leave(memberId: string, instance: string | null = null): Asked<LeaveAnswer> {
     const from = new Asked<LeaveAnswer>();
-    this.apply(this.group.leave({ members: [{ memberId, groupInstanceId: instance }], from }, moment(this.now)));
+    this.apply(
+      this.group.leave(
+        { members: [{ memberId, groupInstanceId: instance }], from },
+        moment(this.now),
+      ),
+    );
     return from;
   }
   advance(by: number): void {
@@ -121,7 +158,8 @@ const reach: Record<GroupState, () => Driver> = {
   },
 };
 
-type Event = "join" | "sync" | "heartbeat" | "leave" | "commit" | "simpleCommit" | "unknown" | "oldGeneration";
+type Event =
+  "join" | "sync" | "heartbeat" | "leave" | "commit" | "simpleCommit" | "unknown" | "oldGeneration";
 const events: Record<Event, (driver: Driver) => number | undefined> = {
   join: (driver) => driver.join("a").answered?.errorCode,
   sync: (driver) => driver.sync("a", driver.group.generation, { a: "p0" }).answered?.errorCode,
@@ -131,15 +169,29 @@ const events: Record<Event, (driver: Driver) => number | undefined> = {
     return asked.refused ?? asked.answered?.members[0]?.errorCode;
   },
   commit: (driver) =>
-    driver.group.checkCommit({ memberId: "a", groupInstanceId: null }, driver.group.generation, moment(driver.now)),
-  simpleCommit: (driver) => driver.group.checkCommit({ memberId: "", groupInstanceId: null }, -1, moment(driver.now)),
+    driver.group.checkCommit(
+      { memberId: "a", groupInstanceId: null },
+      driver.group.generation,
+      moment(driver.now),
+    ),
+  simpleCommit: (driver) =>
+    driver.group.checkCommit({ memberId: "", groupInstanceId: null }, -1, moment(driver.now)),
   unknown: (driver) => driver.heartbeat("stranger", driver.group.generation),
   oldGeneration: (driver) => driver.heartbeat("a", driver.group.generation - 1),
 };
 
-const { NONE, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, ILLEGAL_GENERATION } = ErrorCode;
+const {
+  NONE,
+  UNKNOWN_MEMBER_ID,
+  REBALANCE_IN_PROGRESS,
+  COORDINATOR_NOT_AVAILABLE,
+  ILLEGAL_GENERATION,
+} = ErrorCode;
 const gone = COORDINATOR_NOT_AVAILABLE;
-const table: Record<GroupState, Record<Event, readonly [code: number | undefined, next: GroupState]>> = {
+const table: Record<
+  GroupState,
+  Record<Event, readonly [code: number | undefined, next: GroupState]>
+> = {
   Empty: {
     join: [UNKNOWN_MEMBER_ID, "Empty"],
     sync: [UNKNOWN_MEMBER_ID, "Empty"],
@@ -225,7 +277,10 @@ describe("ClassicGroup", () => {
     driver.advance(2_000);
     assert.equal(a.answered?.generationId, 1);
     assert.equal(b.answered?.generationId, 1);
-    assert.deepEqual(a.answered.members.map((each) => each.memberId), ["a", "b"]);
+    assert.deepEqual(
+      a.answered.members.map((each) => each.memberId),
+      ["a", "b"],
+    );
     assert.equal(b.answered.members.length, 0);
   });
 
@@ -293,7 +348,11 @@ describe("ClassicGroup", () => {
     assert.equal(driver.group.state, "Stable");
     assert.equal(driver.heartbeat("s1", 1, "i"), ErrorCode.FENCED_INSTANCE_ID);
     assert.deepEqual(driver.sync("s2", 1, {}, "i").answered?.assignment, bytes("p0"));
-    const old = driver.join("", { newMemberId: "s3", groupInstanceId: "i", supportsSkipAssignment: false });
+    const old = driver.join("", {
+      newMemberId: "s3",
+      groupInstanceId: "i",
+      supportsSkipAssignment: false,
+    });
     assert.equal(old.answered?.leader, "s2", "so that the returning leader does not assign again");
   });
 
@@ -304,7 +363,10 @@ describe("ClassicGroup", () => {
     const b = driver.join("", { newMemberId: "b" });
     driver.advance(60_000);
     assert.equal(b.answered?.generationId, 2);
-    assert.deepEqual(b.answered.members.map((each) => each.memberId), ["s", "b"]);
+    assert.deepEqual(
+      b.answered.members.map((each) => each.memberId),
+      ["s", "b"],
+    );
   });
 
   it("does not move when the leader's assignment is refused, and begins another round", () => {

@@ -24,7 +24,10 @@ class InstantPartition extends FakePartition {
     const copy = bytes.slice();
     const base = this.end;
     new DataView(copy.buffer).setBigInt64(0, BigInt(base));
-    const count = [...groupRecordFormat.decode(copy)].reduce((sum, each) => sum + each.nextOffset - base, 0);
+    const count = [...groupRecordFormat.decode(copy)].reduce(
+      (sum, each) => sum + each.nextOffset - base,
+      0,
+    );
     this.batches.push({ base, count, bytes: copy });
     this.commit();
     return { baseOffset: base, lastOffset: base + count - 1, duplicate: false, logAppendTime: -1 };
@@ -41,7 +44,9 @@ class Harness {
 
   constructor() {
     const { topics } = this;
-    const endpoints = [{ name: "plaintext", host: "b0", port: 9092, protocol: "PLAINTEXT" as const }];
+    const endpoints = [
+      { name: "plaintext", host: "b0", port: 9092, protocol: "PLAINTEXT" as const },
+    ];
     const metadata = {
       topics,
       get topicsById() {
@@ -79,7 +84,11 @@ class Harness {
   }
 
   topic(name: string, topicId: string): void {
-    this.topics.set(name, { name, topicId, partitions: [{ partition: 0, leader: 0 }] } as unknown as TopicImage);
+    this.topics.set(name, {
+      name,
+      topicId,
+      partitions: [{ partition: 0, leader: 0 }],
+    } as unknown as TopicImage);
     this.#changed();
   }
 
@@ -106,19 +115,28 @@ class Harness {
         {
           name: version >= 10 ? "" : "t",
           topicId: TOPIC_ID,
-          partitions: [{ partitionIndex: 0, committedOffset: 7, committedLeaderEpoch: 2, committedMetadata: metadata }],
+          partitions: [
+            {
+              partitionIndex: 0,
+              committedOffset: 7,
+              committedLeaderEpoch: 2,
+              committedMetadata: metadata,
+            },
+          ],
         },
       ],
     };
-    const response = await handleOffsetCommit(this.context, request as never, version);
+    const response = await handleOffsetCommit(this.context, request, version);
     return response.topics[0]?.partitions[0]?.errorCode;
   }
 
   async fetch(version: number, all = false): Promise<unknown> {
-    const topics = all ? null : [{ name: version >= 10 ? "" : "t", topicId: TOPIC_ID, partitionIndexes: [0, 1] }];
+    const topics = all
+      ? null
+      : [{ name: version >= 10 ? "" : "t", topicId: TOPIC_ID, partitionIndexes: [0, 1] }];
     const group = { groupId: "g", memberId: null, memberEpoch: -1, topics };
     const request = { groupId: "g", topics, groups: [group], requireStable: false };
-    const response = await handleOffsetFetch(this.context, request as never, version);
+    const response = await handleOffsetFetch(this.context, request, version);
     return version >= 8 ? response.groups[0]?.topics : response.topics;
   }
 }
@@ -130,13 +148,20 @@ const found = {
   metadata: "m",
   errorCode: 0,
 };
-const none = { partitionIndex: 1, committedOffset: -1, committedLeaderEpoch: -1, metadata: "", errorCode: 0 };
+const none = {
+  partitionIndex: 1,
+  committedOffset: -1,
+  committedLeaderEpoch: -1,
+  metadata: "",
+  errorCode: 0,
+};
 
 describe("GroupCoordinator", () => {
   it("chooses partitions as Kafka does", () => {
     for (const name of ["", "my-group", "consumer-ä", "a".repeat(300)]) {
       let hash = 0n;
-      for (let i = 0; i < name.length; i++) hash = BigInt.asIntN(32, hash * 31n + BigInt(name.charCodeAt(i)));
+      for (let i = 0; i < name.length; i++)
+        hash = BigInt.asIntN(32, hash * 31n + BigInt(name.charCodeAt(i)));
       const positive = hash < 0n ? -hash : hash;
       assert.equal(partitionOf(name, 50), Number(positive % 50n));
     }
@@ -147,15 +172,25 @@ describe("GroupCoordinator", () => {
   it("creates the offsets topic at the first FindCoordinator and names its leader", async () => {
     const harness = new Harness();
     const request = { key: "", keyType: 0, coordinatorKeys: ["g", ""] };
-    const response = await handleFindCoordinator(harness.context, request as never, 4);
+    const response = await handleFindCoordinator(harness.context, request, 4);
     assert.deepEqual(
-      response.coordinators.map(({ key, nodeId, host, port, errorCode }) => [key, nodeId, host, port, errorCode]),
+      response.coordinators.map(({ key, nodeId, host, port, errorCode }) => [
+        key,
+        nodeId,
+        host,
+        port,
+        errorCode,
+      ]),
       [
         ["g", 0, "b0", 9092, ErrorCode.NONE],
         ["", -1, "", -1, ErrorCode.INVALID_GROUP_ID],
       ],
     );
-    const transactional = await handleFindCoordinator(harness.context, { ...request, key: "x", keyType: 1 } as never, 2);
+    const transactional = await handleFindCoordinator(
+      harness.context,
+      { ...request, key: "x", keyType: 1 },
+      2,
+    );
     assert.equal(transactional.errorCode, ErrorCode.UNSUPPORTED_VERSION);
   });
 
@@ -167,7 +202,12 @@ describe("GroupCoordinator", () => {
     );
   });
 
-  for (const [commit, fetch] of [[2, 1], [9, 7], [9, 9], [10, 10]] as const) {
+  for (const [commit, fetch] of [
+    [2, 1],
+    [9, 7],
+    [9, 9],
+    [10, 10],
+  ] as const) {
     it(`gives with OffsetFetch ${String(fetch)} what OffsetCommit ${String(commit)} stored`, async () => {
       const harness = new Harness();
       await harness.lead();
@@ -181,7 +221,9 @@ describe("GroupCoordinator", () => {
     const harness = new Harness();
     await harness.lead();
     await harness.commit(9);
-    assert.deepEqual(await harness.fetch(9, true), [{ name: "t", topicId: TOPIC_ID, partitions: [found] }]);
+    assert.deepEqual(await harness.fetch(9, true), [
+      { name: "t", topicId: TOPIC_ID, partitions: [found] },
+    ]);
   });
 
   it("refuses metadata over 4,096 characters and unknown topics", async () => {
@@ -211,7 +253,9 @@ describe("GroupCoordinator", () => {
     const next = new InstantPartition(0, 2, harness.partition.batches);
     harness.groups.onBecameLeader(next.hosted);
     await harness.scheduler.settle();
-    assert.deepEqual(await harness.groups.list(), [{ groupId: "g", protocolType: "", state: "Empty" }]);
+    assert.deepEqual(await harness.groups.list(), [
+      { groupId: "g", protocolType: "", state: "Empty" },
+    ]);
     assert.equal((await harness.groups.describe("g"))?.state, "Empty");
     assert.equal(await harness.groups.deleteGroup("g"), ErrorCode.NONE);
     assert.equal(await harness.groups.describe("g"), undefined);

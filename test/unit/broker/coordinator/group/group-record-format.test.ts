@@ -32,7 +32,10 @@ describe("record batches of __consumer_offsets", () => {
     );
     new DataView(second.buffer).setBigInt64(0, 300n);
     const read = [...groupRecordFormat.decode(concatBytes([first, second]))];
-    assert.deepEqual(read.map((each) => each.nextOffset), [300, 302]);
+    assert.deepEqual(
+      read.map((each) => each.nextOffset),
+      [300, 302],
+    );
     assert.deepEqual(read[0]?.records, tombstones(300));
     assert.deepEqual(read[1]?.records[1], { kind: "group", groupId: "g", value: null });
   });

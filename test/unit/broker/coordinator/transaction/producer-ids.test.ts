@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { PRODUCER_ID_BLOCK, ProducerIds } from "../../../../../broker/coordinator/transaction/producer-ids.ts";
+import {
+  PRODUCER_ID_BLOCK,
+  ProducerIds,
+} from "../../../../../broker/coordinator/transaction/producer-ids.ts";
 import { ProtocolError } from "../../../../../broker/errors.ts";
 import { ErrorCode } from "../../../../../broker/protocol/error-codes.ts";
 import type { KubeApi } from "../../../../../kube/api.ts";
@@ -27,7 +30,10 @@ class OneObject {
     const write = async (object: KubeObject): Promise<KubeObject> => {
       this.writes += 1;
       this.version += 1;
-      this.object = { ...object, metadata: { ...object.metadata, resourceVersion: String(this.version) } };
+      this.object = {
+        ...object,
+        metadata: { ...object.metadata, resourceVersion: String(this.version) },
+      };
       if (!this.loseAnswer) return Promise.resolve(this.object);
       this.loseAnswer = false;
       return Promise.reject(new UnknownOutcomeError("no answer"));
@@ -98,7 +104,8 @@ describe("ProducerIds", () => {
     const second = producerIds(object);
     await assert.rejects(
       second.next(),
-      (error) => error instanceof ProtocolError && error.errorCode === ErrorCode.COORDINATOR_NOT_AVAILABLE,
+      (error) =>
+        error instanceof ProtocolError && error.errorCode === ErrorCode.COORDINATOR_NOT_AVAILABLE,
     );
     assert.equal(await second.next(), id + 2 * PRODUCER_ID_BLOCK);
   });

@@ -91,7 +91,7 @@ export const otherApis: readonly {
   readonly names: Readonly<Record<number, string>>;
 }[] = [
   {
-    why: "share groups (KIP-932): not yet",
+    why: "share groups (KIP-932) are not there yet",
     names: {
       76: "ShareGroupHeartbeat",
       77: "ShareGroupDescribe",
@@ -113,7 +113,7 @@ export const otherApis: readonly {
     },
   },
   {
-    why: "groups of Kafka Streams' own protocol (KIP-1071); Streams works with classic groups",
+    why: "the groups of Kafka Streams' own protocol (KIP-1071); Streams works with classic groups",
     names: {
       88: "StreamsGroupHeartbeat",
       89: "StreamsGroupDescribe",
@@ -121,7 +121,7 @@ export const otherApis: readonly {
     },
   },
   {
-    why: "what administrators ask of transactions: not yet",
+    why: "transactions are not there yet",
     names: { 65: "DescribeTransactions", 66: "ListTransactions" },
   },
   {
@@ -136,11 +136,11 @@ export const otherApis: readonly {
     },
   },
   {
-    why: "client telemetry (KIP-714): Kafka hides these too unless a plugin takes it",
+    why: "client telemetry (KIP-714); Kafka hides these too unless a plugin takes it",
     names: { 71: "GetTelemetrySubscriptions", 72: "PushTelemetry" },
   },
   {
-    why: "one volume for each broker: there is nothing to move between",
+    why: "a broker has one volume, so there is nothing to move between",
     names: { 34: "AlterReplicaLogDirs" },
   },
   {
@@ -166,7 +166,7 @@ export const otherApis: readonly {
     },
   },
   {
-    why: "removed in Kafka 4.0",
+    why: "Kafka removed them in 4.0",
     names: { 4: "LeaderAndIsr", 5: "StopReplica", 6: "UpdateMetadata", 7: "ControlledShutdown" },
   },
 ];

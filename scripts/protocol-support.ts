@@ -62,17 +62,12 @@ export function protocolSupport(
     "",
     "## Left out",
     "",
-    ...table(
-      ["APIs", "Why"],
-      otherApis.flatMap(({ names, why }) => {
-        const left = Object.entries(names).filter(([key]) => !known.has(Number(key)));
-        return left.length === 0
-          ? []
-          : [[left.map(([key, name]) => `${name} (${key})`).join(", "), why]];
-      }),
-    ),
-    "",
-    "Also left out: record batches of the formats before version 2 (Kafka 0.11), which Kafka 4.0 refuses too.",
+    ...otherApis.flatMap(({ names, why }) => {
+      const left = Object.entries(names).filter(([key]) => !known.has(Number(key)));
+      if (left.length === 0) return [];
+      return [`- ${left.map(([key, name]) => `${name} (${key})`).join(", ")}: ${why}.`];
+    }),
+    "- Record batches of the formats before version 2 (Kafka 0.11): Kafka 4.0 refuses them too.",
     "",
   ].join("\n");
 }

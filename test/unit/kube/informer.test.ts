@@ -95,7 +95,7 @@ describe("informer", () => {
         try {
           return Promise.resolve({ items: next(), resourceVersion: String(version++) });
         } catch (error) {
-          return Promise.reject(error as Error);
+          return Promise.reject(error);
         }
       },
       watch: (

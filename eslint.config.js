@@ -96,7 +96,14 @@ export default defineConfig(
       "no-restricted-globals": ["error", ...noOutside],
       "no-restricted-imports": [
         "error",
-        { patterns: [{ group: ["node:fs*", "node:net", "node:http*", "node:child_process", "node:timers*"], message: "Only edges touch the outside." }] },
+        {
+          patterns: [
+            {
+              group: ["node:fs*", "node:net", "node:http*", "node:child_process", "node:timers*"],
+              message: "Only edges touch the outside.",
+            },
+          ],
+        },
       ],
     },
   },

@@ -16,7 +16,9 @@ function check(name, command, args) {
   console.log(`\n== ${name}`);
   const started = Date.now();
   const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
-  console.log(`${name}: ${status === 0 ? "ok" : "FAILED"} in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+  console.log(
+    `${name}: ${status === 0 ? "ok" : "FAILED"} in ${((Date.now() - started) / 1000).toFixed(1)} s`,
+  );
   if (status === 0) passed++;
   else failed++;
 }
@@ -39,10 +41,19 @@ function suite(folder, timeout) {
   const started = Date.now();
   const { status } = spawnSync(
     bin("node"),
-    [bin("mocha"), "--timeout", String(timeout), "--reporter", path.join(root, "scripts", "reporter.cjs"), ...files],
+    [
+      bin("mocha"),
+      "--timeout",
+      String(timeout),
+      "--reporter",
+      path.join(root, "scripts", "reporter.cjs"),
+      ...files,
+    ],
     { cwd: root, stdio: "inherit", env: { ...process.env, MOCHA_REPORT: report } },
   );
-  const counts = existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : { passes: 0, failures: 0, pending: 0 };
+  const counts = existsSync(report)
+    ? JSON.parse(readFileSync(report, "utf8"))
+    : { passes: 0, failures: 0, pending: 0 };
   passed += counts.passes;
   failed += counts.failures;
   skipped += counts.pending;

@@ -95,7 +95,7 @@ describe("informer", () => {
         try {
           return Promise.resolve({ items: next(), resourceVersion: String(version++) });
         } catch (error) {
-          return Promise.reject(error);
+          return Promise.reject(error instanceof Error ? error : new Error(String(error)));
         }
       },
       watch: (

@@ -7,7 +7,10 @@ import { constants } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
-const root = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "..");
+const root = path.resolve(
+  import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname),
+  "..",
+);
 const bundledNode = path.join(root, "node_modules", "node", "bin", "node");
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
@@ -17,7 +20,8 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
 } else if (existsSync(bundledNode)) {
   // An older Node on the path: the one that was installed with the package takes over, in our place.
   const child = spawn(bundledNode, process.argv.slice(1), { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    process.on(signal, () => child.kill(signal));
   child.on("error", fail);
   child.on("exit", (code, signal) => {
     process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
@@ -38,7 +42,9 @@ function entry() {
       (file) => file.endsWith(".ts") && statSync(path.join(root, folder, file)).mtimeMs > built,
     );
   const folders = ["lib", "kube", "cluster", "operator", "broker", "local", "cli"];
-  return folders.some((folder) => existsSync(path.join(root, folder)) && newer(folder)) ? sources : compiled;
+  return folders.some((folder) => existsSync(path.join(root, folder)) && newer(folder))
+    ? sources
+    : compiled;
 }
 
 function fail(error) {

@@ -6,7 +6,8 @@ export function version(): string {
   for (const up of ["..", "../.."]) {
     const file = path.join(import.meta.dirname, up, "package.json");
     if (!existsSync(file)) continue;
-    const found = (JSON.parse(readFileSync(file, "utf8")) as { readonly version?: unknown }).version;
+    const found = (JSON.parse(readFileSync(file, "utf8")) as { readonly version?: unknown })
+      .version;
     if (typeof found === "string") return found;
   }
   return "unknown";

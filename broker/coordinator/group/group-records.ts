@@ -240,7 +240,8 @@ class Input {
   /** A copy: records outlive the buffer they were read into. */
   raw(length: number): Uint8Array {
     const at = this.#advance(Math.max(0, length));
-    return this.#bytes.slice(at, this.#at);
+    // Not slice, which copies nothing when the bytes are a Buffer.
+    return new Uint8Array(this.#bytes.subarray(at, this.#at));
   }
   string(): string {
     return new TextDecoder().decode(this.raw(this.int16()));

@@ -99,7 +99,7 @@ export async function startInProcessCluster(options: {
 }
 
 /** Topic → PartitionSlices, round robin: what the operator does with more care. */
-function placeTopics(
+export function placeTopics(
   kube: KubeApi,
   namespace: string,
   cluster: string,

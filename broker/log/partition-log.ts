@@ -123,6 +123,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
   get writtenOffset(): Offset {
     return this.#writtenOffset;
   }
+  get lastRecordEpoch(): number {
+    return this.#logEndOffset > this.#logStartOffset ? this.epochs.epochAt(this.#logEndOffset - 1) : -1;
+  }
   get latestEpoch(): number {
     return this.epochs.latest;
   }
@@ -307,7 +310,12 @@ export class JournaledLog implements PartitionLog, JournalClient {
   }
 
   async truncateTo(offset: Offset): Promise<void> {
-    if (offset >= this.#logEndOffset) return;
+    if (offset >= this.#logEndOffset) {
+      // An epoch may have begun here without a record: its leader's history does not have it.
+      this.epochs.truncateFromEnd(offset);
+      this.epochsDirty = true;
+      return;
+    }
     assert(offset >= this.#logStartOffset, "a log is not cut before its start");
     this.#cut(offset);
     this.#journalMark(EntryKind.truncate, offset);

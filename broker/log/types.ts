@@ -74,8 +74,10 @@ export interface PartitionLog {
   readonly logEndOffset: Offset;
   /** All records before it are on stable storage (or count as such under `replicated` durability). */
   readonly stableOffset: Offset;
-  /** Epoch of the newest record, -1 when there is none. */
+  /** Newest epoch that has begun in this log, with or without records; -1 when there is none. */
   readonly latestEpoch: number;
+  /** Epoch of the newest record that is there, -1 when there is none: what a follower says of itself (KIP-320). */
+  readonly lastRecordEpoch: number;
   readonly sizeBytes: Bytes;
 
   /**

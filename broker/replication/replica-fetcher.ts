@@ -172,7 +172,7 @@ export class ReplicaFetcher {
         partition: followed.partition.partition,
         currentLeaderEpoch: followed.leaderEpoch,
         fetchOffset: log.logEndOffset,
-        lastFetchedEpoch: log.logEndOffset > log.logStartOffset ? log.latestEpoch : -1,
+        lastFetchedEpoch: log.lastRecordEpoch,
         logStartOffset: log.logStartOffset,
       });
     }

@@ -20,8 +20,8 @@ export const VERSION = "0.1.0";
 const STOP_DEADLINE_MS = 45_000;
 
 /**
- * The process of one broker pod (edge): environment variables and files in, a running broker out. Settles only when the
- * broker has stopped in order.
+ * The process of one broker pod (edge): environment variables and files in, a running broker out. Ends the
+ * process with code 0 when the broker has stopped in order, 70 on a broken invariant.
  *
  * FOREBAY_CLUSTER, POD_NAME, POD_NAMESPACE name it; FOREBAY_DATA is its volume; FOREBAY_CONFIG a file of Kafka broker
  * configs; FOREBAY_PORT_PLAINTEXT, _INTERNAL, _HTTP the ports to listen on (9092, 9093, 8080); FOREBAY_LISTEN_HOST and
@@ -105,6 +105,9 @@ export async function runBroker(env: NodeJS.ProcessEnv): Promise<void> {
   await stopped;
   await admin.close();
   kube.close();
+  logger.info("stopped");
+  // Periodic work still has timers; all that matters has been written.
+  process.exit(0);
 }
 
 /** Logs what broke and ends the process at once: recovery from disk is the way back (docs/invariants.md). */

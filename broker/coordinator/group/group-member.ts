@@ -1,6 +1,9 @@
 import type { Millis } from "../../../lib/units.ts";
-import type { Pending } from "../outcome.ts";
-import type { GroupProtocol, JoinAnswer, SyncAnswer } from "./classic-messages.ts";
+import type { Moment, Pending } from "../outcome.ts";
+import type { GroupProtocol, JoinAnswer, JoinEvent, SyncAnswer } from "./classic-messages.ts";
+import type { RecordedMember } from "./group-metadata.ts";
+
+const NO_BYTES = new Uint8Array(0);
 
 /** A member of a classic group as its coordinator holds it; only a part of it is recorded (RecordedMember). */
 export interface GroupMember {
@@ -21,6 +24,42 @@ export interface GroupMember {
   join: Pending<JoinAnswer> | undefined;
   /** Its SyncGroup that waits for the leader's. */
   sync: Pending<SyncAnswer> | undefined;
+}
+
+/** A member as it asks to join; nobody has answered it. */
+export function memberOf(memberId: string, event: JoinEvent): GroupMember {
+  return {
+    memberId,
+    groupInstanceId: event.groupInstanceId,
+    clientId: event.clientId,
+    clientHost: event.clientHost,
+    rebalanceTimeoutMs: event.rebalanceTimeoutMs,
+    sessionTimeoutMs: event.sessionTimeoutMs,
+    protocols: event.protocols,
+    assignment: NO_BYTES,
+    deadline: Infinity,
+    isNew: true,
+    join: undefined,
+    sync: undefined,
+  };
+}
+
+/** A member as it was recorded in a generation of `protocol`; its session begins now. */
+export function memberFrom(recorded: RecordedMember, protocol: string, at: Moment): GroupMember {
+  return {
+    memberId: recorded.memberId,
+    groupInstanceId: recorded.groupInstanceId,
+    clientId: recorded.clientId,
+    clientHost: recorded.clientHost,
+    rebalanceTimeoutMs: recorded.rebalanceTimeoutMs,
+    sessionTimeoutMs: recorded.sessionTimeoutMs,
+    protocols: [{ name: protocol, metadata: recorded.subscription }],
+    assignment: recorded.assignment,
+    deadline: at.now + recorded.sessionTimeoutMs,
+    isNew: false,
+    join: undefined,
+    sync: undefined,
+  };
 }
 
 export function metadataFor(member: GroupMember, protocol: string): Uint8Array {

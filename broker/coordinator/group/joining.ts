@@ -13,11 +13,7 @@ import { rebalance } from "./rebalance-round.ts";
 const NEW_MEMBER_JOIN_TIMEOUT_MS: Millis = 300_000;
 
 /** A JoinGroup: of a new member, of a static one that lost its id, or of one that is known. */
-export function join(
-  group: ClassicGroupState,
-  event: JoinEvent,
-  at: Moment,
-): Outcome<GroupRecord> {
+export function join(group: ClassicGroupState, event: JoinEvent, at: Moment): Outcome<GroupRecord> {
   const refuse = (code: number, memberId = event.memberId): Outcome<GroupRecord> => ({
     records: [],
     replies: [reply(event.from, joinRefused(code, memberId))],

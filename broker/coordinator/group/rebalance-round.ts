@@ -125,9 +125,7 @@ export function assign(
   const waiting = group.members.list().filter((member) => member.sync !== undefined);
   const { replies } = group.outcome();
   const assigned = waiting.flatMap((member) =>
-    member.sync === undefined
-      ? []
-      : [reply(member.sync, syncAnswer(group, assignmentOf(member)))],
+    member.sync === undefined ? [] : [reply(member.sync, syncAnswer(group, assignmentOf(member)))],
   );
   return {
     records: [group.recordOf(value)],

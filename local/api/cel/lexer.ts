@@ -3,7 +3,7 @@ import type { Position } from "./errors.ts";
 
 /** A lexical element. `text` of a string is its value, of a number its digits without suffix. */
 export interface Token {
-  readonly kind: "identifier" | "int" | "double" | "string" | "bytes" | "symbol" | "end";
+  readonly kind: "identifier" | "int" | "double" | "string" | "symbol" | "end";
   readonly text: string;
   readonly at: Position;
 }
@@ -15,7 +15,7 @@ const SPACE = /[ \t\r\n\f]+|\/\/[^\n]*/y;
 const DOUBLE = /(?:[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?)/y;
 const INT = /(?:0[xX][0-9a-fA-F]+|[0-9]+)/y;
 const IDENTIFIER = /[A-Za-z_][A-Za-z0-9_]*/y;
-const STRING_START = /([rR][bB]|[bB][rR]|[rRbB])?("""|'''|"|')/y;
+const STRING_START = /([rR])?("""|'''|"|')/y;
 const SYMBOL = /(?:==|!=|<=|>=|&&|\|\||[-+*/%<>!?:.,()[\]{}])/y;
 
 const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
@@ -74,8 +74,11 @@ export function tokenize(source: string): readonly Token[] {
         ? "identifier"
         : "symbol";
     const next = source.charAt(at + text.length);
-    if (kind === "int" && (next === "u" || next === "U")) {
+    if (kind === "int" && /[uU]/.test(next)) {
       throw new CelCompileError("unsigned integers are not supported", source, at);
+    }
+    if (/^[bB][rR]?$|^[rR][bB]$/.test(text) && /["']/.test(next)) {
+      throw new CelCompileError("bytes are not supported", source, at);
     }
     tokens.push({ kind, text, at });
     at += text.length;
@@ -90,25 +93,20 @@ function stringToken(
   prefix: string,
   quote: string,
 ): { token: Token; end: Position } {
-  const raw = /r/i.test(prefix);
-  const kind = /b/i.test(prefix) ? ("bytes" as const) : ("string" as const);
+  const raw = prefix !== "";
   let position = at + prefix.length + quote.length;
   let text = "";
   for (;;) {
     if (source.startsWith(quote, position)) {
-      return { token: { kind, text, at }, end: position + quote.length };
+      return { token: { kind: "string", text, at }, end: position + quote.length };
     }
     const character = source.charAt(position);
     if (character === "" || (quote.length === 1 && /[\r\n]/.test(character))) {
       throw new CelCompileError("Syntax error: string is not closed", source, at);
     }
-    if (character !== "\\") {
+    if (character !== "\\" || raw) {
       text += character;
       position++;
-    } else if (raw) {
-      // In a raw string a backslash is itself, and still keeps the quote after it from closing the string.
-      text += source.slice(position, position + 2);
-      position += 2;
     } else {
       const escape = escapeAt(source, position);
       text += escape.text;

@@ -32,3 +32,12 @@ export function brokerObjectName(cluster: string, id: BrokerId): string {
 export function leaseName(cluster: string): string {
   return `${cluster}-controller`;
 }
+
+const MAX_LABEL = 63;
+
+/** A label's value for a name of any length: the name itself, or its beginning and a hash. */
+export function labelValue(name: string): string {
+  if (name.length <= MAX_LABEL) return name;
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, 10);
+  return `${name.slice(0, MAX_LABEL - hash.length - 1)}-${hash}`;
+}

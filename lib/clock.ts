@@ -42,3 +42,8 @@ export function sleep(scheduler: Scheduler, delay: Millis): Promise<void> {
 export function microTime(epochMillis: EpochMillis): string {
   return new Date(epochMillis).toISOString().replace("Z", "000Z");
 }
+
+/** RFC 3339 with whole seconds (metav1.Time). */
+export function secondTime(epochMillis: EpochMillis): string {
+  return new Date(epochMillis).toISOString().replace(/\.\d+Z$/, "Z");
+}

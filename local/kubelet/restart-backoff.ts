@@ -1,10 +1,10 @@
-import { MINUTE, SECOND } from "../../lib/units.ts";
+import { SECOND } from "../../lib/units.ts";
 import type { Millis } from "../../lib/units.ts";
 
 const FIRST: Millis = SECOND;
 const LONGEST: Millis = 30 * SECOND;
 /** A process that ran this long starts again at once. */
-const STABLE: Millis = MINUTE;
+const STABLE: Millis = 10 * SECOND;
 
 /**
  * How long a process that ended waits before it is started again (core): the first time not at all, then 1 s, 2 s,

@@ -12,7 +12,8 @@ export interface Token {
 const MAX_SOURCE_LENGTH = 100_000;
 
 const SPACE = /[ \t\r\n\f]+|\/\/[^\n]*/y;
-const DOUBLE = /(?:[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?)/y;
+const DOUBLE =
+  /(?:[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?)/y;
 const INT = /(?:0[xX][0-9a-fA-F]+|[0-9]+)/y;
 const IDENTIFIER = /[A-Za-z_][A-Za-z0-9_]*/y;
 const STRING_START = /([rR])?("""|'''|"|')/y;
@@ -32,7 +33,8 @@ const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
   "`": "`",
   "?": "?",
 };
-const CODE_ESCAPE = /(?:x([0-9a-fA-F]{2})|X([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2}))/y;
+const CODE_ESCAPE =
+  /(?:x([0-9a-fA-F]{2})|X([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2}))/y;
 
 /** The tokens of an expression, ending with one of kind `end`. @throws CelCompileError */
 export function tokenize(source: string): readonly Token[] {

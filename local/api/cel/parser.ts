@@ -127,9 +127,7 @@ class Parser {
         return count % 2 === 1 ? literal : { kind: "negate", operand: literal, at };
       }
       const operand = this.#members(this.#primary());
-      return count % 2 === 1
-        ? { kind, operand, at }
-        : { kind, operand: { kind, operand, at }, at };
+      return count % 2 === 1 ? { kind, operand, at } : { kind, operand: { kind, operand, at }, at };
     }
     return this.#members(this.#primary());
   }

@@ -1,0 +1,318 @@
+import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import type { BrokerId } from "../../cluster/broker.ts";
+import type { PartitionPlacement, PartitionSlice } from "../../cluster/partition-slice.ts";
+import { placePartitions, type PlacementBroker } from "../../cluster/replica-placement.ts";
+import { partitionSlices, TOPIC_LABEL, topics } from "../../cluster/resources.ts";
+import { labelValue } from "../../cluster/names.ts";
+import type { Topic } from "../../cluster/topic.ts";
+import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
+import { WorkQueue } from "../../kube/work-queue.ts";
+import { SECOND, type Millis } from "../../lib/units.ts";
+import { type Caches, find, keyOf, splitKey } from "../caches.ts";
+import type { OperatorOptions } from "../operator.ts";
+import { placementsOf, planSlices, slicesOf, type SliceWrite } from "../plan/topic-slices.ts";
+import { topicShape, type TopicShape } from "../plan/topic-shape.ts";
+import { sameStatus } from "../status/same-status.ts";
+import { topicStatus, type TopicFinding } from "../status/topic-status.ts";
+
+/** Topics handled at the same time: what bounds the requests under way to the API. */
+const CONCURRENCY = 8;
+/** Changes of a ready topic's partitions are counted into its status at most this often. */
+const STATUS_SETTLE: Millis = SECOND;
+/** How long the placement of a topic waits for brokers that have never been seen. */
+const BROKERS_WAIT: Millis = 15 * SECOND;
+const PAUSED = "forebay.dev/paused";
+
+/** Topic → PartitionSlices: where replicas live. Who leads is the brokers' affair. */
+export function startTopicController(options: OperatorOptions, caches: Caches): { stop(): void } {
+  const controller = new TopicController(options, caches);
+  controller.watch();
+  return controller;
+}
+
+class TopicController {
+  readonly #options: OperatorOptions;
+  readonly #caches: Caches;
+  readonly #queue: WorkQueue;
+  /** Placements that were written and may not be in the cache yet, by topic id and slice. */
+  readonly #written = new Map<string, Map<string, readonly (readonly BrokerId[])[]>>();
+  /** Since when a cluster's brokers are waited for, by cluster key. */
+  readonly #waitingSince = new Map<string, Millis>();
+
+  constructor(options: OperatorOptions, caches: Caches) {
+    this.#options = options;
+    this.#caches = caches;
+    this.#queue = new WorkQueue({
+      scheduler: options.scheduler,
+      random: options.random,
+      concurrency: CONCURRENCY,
+      handler: (key) => this.#reconcile(key),
+      onError: (key, error, failures) => {
+        const fields = {
+          topic: key,
+          failures,
+          error: error instanceof Error ? error.message : String(error),
+        };
+        // Somebody else wrote meanwhile: looked at again, nothing is wrong.
+        if (error instanceof ConflictError || error instanceof AlreadyExistsError) {
+          options.logger.debug("a topic is looked at again", fields);
+        } else options.logger.warn("a topic could not be reconciled", fields);
+      },
+    });
+  }
+
+  stop(): void {
+    this.#queue.stop();
+  }
+
+  watch(): void {
+    const { topics: topicCache, slices, clusters, brokers } = this.#caches;
+    topicCache.onChange(({ object, type }) => {
+      this.#queue.add(keyOf(object));
+      // The name it held may be another one's now.
+      if (type === "DELETED") {
+        this.#addTopicsOf(object.metadata.namespace, object.spec.cluster);
+        this.#written.delete(object.metadata.uid ?? "");
+      }
+    });
+    slices.onChange(({ object, type }) => {
+      const owner = object.metadata.ownerReferences?.find(({ kind }) => kind === "Topic");
+      if (owner === undefined) return;
+      const namespace = object.metadata.namespace ?? "default";
+      const key = `${namespace}/${owner.name}`;
+      const topic = find(topicCache, namespace, owner.name);
+      if (type !== "DELETED" && topic !== undefined && isReady(topic)) {
+        this.#queue.addAfter(key, STATUS_SETTLE);
+      } else this.#queue.add(key);
+    });
+    clusters.onChange(({ object }) => {
+      this.#addTopicsOf(object.metadata.namespace, object.metadata.name);
+    });
+    brokers.onChange(({ object, type }) => {
+      // Heartbeats do not come this way: an object changes when a broker registers or changes its state.
+      if (type === "ADDED" || this.#isWaiting(object.metadata.namespace, object.spec.cluster)) {
+        this.#addTopicsOf(object.metadata.namespace, object.spec.cluster);
+      }
+    });
+  }
+
+  async #reconcile(key: string): Promise<void> {
+    await this.#caches.synced;
+    const { namespace, name } = splitKey(key);
+    const topic = find(this.#caches.topics, namespace, name);
+    if (topic === undefined || topic.metadata.deletionTimestamp !== undefined) return;
+    const cluster = find(this.#caches.clusters, namespace, topic.spec.cluster);
+    if (isPaused(topic) || (cluster !== undefined && isPaused(cluster))) return;
+    const present = slicesOf(topic, this.#caches.slices.items().values());
+    const shape = topicShape({
+      topic,
+      cluster,
+      topics: this.#topicsOf(namespace),
+      present: placementsOf(present).length,
+    });
+    if ("reason" in shape || cluster === undefined) {
+      if ("reason" in shape)
+        await this.#report(topic, { kind: "refused", refusal: shape }, present);
+      return;
+    }
+    const finding = await this.#place(topic, cluster, shape, present);
+    const now = slicesOf(topic, this.#caches.slices.items().values());
+    await this.#report(topic, finding, now);
+  }
+
+  /** Writes what the slices lack. */
+  async #place(
+    topic: Topic,
+    cluster: BrokerCluster,
+    shape: TopicShape,
+    cached: readonly PartitionSlice[],
+  ): Promise<TopicFinding> {
+    if (this.#writes(topic, cluster, shape, cached).length === 0) return { kind: "placed", shape };
+    const waiting = this.#waitsForBrokers(topic, cluster, shape);
+    if (waiting !== undefined) return waiting;
+    // The cache may lag behind what was written a moment ago: decided on a fresh list.
+    const namespace = topic.metadata.namespace ?? "default";
+    const { items } = await this.#options.kube.list(partitionSlices, namespace, {
+      labelSelector: `${TOPIC_LABEL}=${labelValue(topic.metadata.name)}`,
+    });
+    const writes = this.#writes(topic, cluster, shape, slicesOf(topic, items));
+    for (const write of writes) await this.#write(topic, namespace, write);
+    return { kind: "placed", shape };
+  }
+
+  /** No time passes between reading what others have and noting what this one gets. */
+  #writes(
+    topic: Topic,
+    cluster: BrokerCluster,
+    shape: TopicShape,
+    present: readonly PartitionSlice[],
+  ): readonly SliceWrite[] {
+    const placements: PartitionPlacement[] = placementsOf(present);
+    const missing = shape.partitions - placements.length;
+    if (missing > 0) {
+      const brokers = this.#placeable(cluster);
+      const given = (topic.spec.assignments ?? []).slice(placements.length);
+      placements.push(...given.map((replicas) => ({ replicas })));
+      const rest = shape.partitions - placements.length;
+      if (rest > 0 && brokers.length >= shape.replicas) {
+        const placed = placePartitions({
+          partitions: rest,
+          replicas: shape.replicas,
+          brokers,
+          present: placements.map(({ replicas }) => replicas),
+          others: this.#placementsOfOthers(topic),
+        });
+        placements.push(...placed.map((replicas) => ({ replicas })));
+      }
+    }
+    return planSlices(topic, present, placements);
+  }
+
+  async #write(topic: Topic, namespace: string, write: SliceWrite): Promise<void> {
+    const { kube, logger } = this.#options;
+    const id = topic.metadata.uid ?? "";
+    if (write.kind === "update") {
+      const { slice, partitions } = write;
+      await kube.replace(partitionSlices, namespace, {
+        ...slice,
+        spec: { ...slice.spec, partitions },
+      });
+    } else {
+      try {
+        await kube.create(partitionSlices, namespace, write.slice);
+      } catch (error) {
+        if (!(error instanceof AlreadyExistsError)) throw error;
+        await this.#removeLeftover(namespace, write.slice);
+        throw error;
+      }
+    }
+    const partitions = write.kind === "update" ? write.partitions : write.slice.spec.partitions;
+    const noted = this.#written.get(id) ?? new Map<string, readonly (readonly BrokerId[])[]>();
+    noted.set(
+      write.slice.metadata.name,
+      partitions.map(({ replicas }) => replicas),
+    );
+    this.#written.set(id, noted);
+    logger.info("partitions placed", {
+      topic: keyOf(topic),
+      slice: write.slice.metadata.name,
+      partitions: partitions.length,
+    });
+  }
+
+  /** The slice of a deleted topic of the same name, which the garbage collector has not come to yet. */
+  async #removeLeftover(namespace: string, wanted: PartitionSlice): Promise<void> {
+    const { kube } = this.#options;
+    try {
+      const found = await kube.get(partitionSlices, namespace, wanted.metadata.name);
+      const { uid, resourceVersion } = found.metadata;
+      if (found.spec.topicId === wanted.spec.topicId || uid === undefined) return;
+      const owner = await kube
+        .get(topics, namespace, found.metadata.ownerReferences?.[0]?.name ?? "")
+        .catch((error: unknown) => {
+          if (error instanceof NotFoundError) return undefined;
+          throw error;
+        });
+      if (owner?.metadata.uid === found.spec.topicId) return;
+      await kube.delete(partitionSlices, namespace, wanted.metadata.name, {
+        uid,
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      });
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+  }
+
+  /** A new cluster's topics wait until its brokers are known, or for a while: else the first one would get them all. */
+  #waitsForBrokers(
+    topic: Topic,
+    cluster: BrokerCluster,
+    shape: TopicShape,
+  ): TopicFinding | undefined {
+    const key = keyOf(cluster);
+    const known = this.#placeable(cluster).length;
+    if (known >= cluster.spec.brokers) {
+      this.#waitingSince.delete(key);
+      return undefined;
+    }
+    const { scheduler } = this.#options;
+    const since = this.#waitingSince.get(key) ?? scheduler.now();
+    this.#waitingSince.set(key, since);
+    const left = since + BROKERS_WAIT - scheduler.now();
+    if (left <= 0 && known >= shape.replicas) return undefined;
+    if (left > 0) this.#queue.addAfter(keyOf(topic), left);
+    return {
+      kind: "waiting",
+      reason: "WaitingForBrokers",
+      message: `${String(known)} of ${String(cluster.spec.brokers)} brokers have registered`,
+    };
+  }
+
+  #isWaiting(namespace: string | undefined, cluster: string): boolean {
+    return this.#waitingSince.has(`${namespace ?? "default"}/${cluster}`);
+  }
+
+  /** Brokers that have registered once and are to stay. */
+  #placeable(cluster: BrokerCluster): PlacementBroker[] {
+    const found: PlacementBroker[] = [];
+    for (const { metadata, spec, status } of this.#caches.brokers.items().values()) {
+      if (metadata.namespace !== cluster.metadata.namespace) continue;
+      if (spec.cluster !== cluster.metadata.name || status === undefined) continue;
+      if (spec.id >= cluster.spec.brokers) continue;
+      found.push({ id: spec.id, ...(status.rack === undefined ? {} : { rack: status.rack }) });
+    }
+    return found;
+  }
+
+  /** What the other topics of the cluster have, also what was written for them a moment ago. */
+  *#placementsOfOthers(topic: Topic): Generator<readonly BrokerId[]> {
+    const cached = new Map<string, number>();
+    for (const { metadata, spec } of this.#caches.slices.items().values()) {
+      if (metadata.namespace !== topic.metadata.namespace) continue;
+      if (spec.cluster !== topic.spec.cluster || spec.topicId === topic.metadata.uid) continue;
+      cached.set(spec.topicId, (cached.get(spec.topicId) ?? 0) + spec.partitions.length);
+      for (const { replicas } of spec.partitions) yield replicas;
+    }
+    for (const [id, slices] of this.#written) {
+      const placements = [...slices.values()].flat();
+      if ((cached.get(id) ?? 0) >= placements.length) this.#written.delete(id);
+      else if (id !== topic.metadata.uid) yield* placements;
+    }
+  }
+
+  async #report(
+    topic: Topic,
+    finding: TopicFinding,
+    slices: readonly PartitionSlice[],
+  ): Promise<void> {
+    const { kube, scheduler } = this.#options;
+    const status = topicStatus(topic, finding, slices, scheduler.wallNow());
+    if (sameStatus(topic.status, status)) return;
+    const namespace = topic.metadata.namespace ?? "default";
+    try {
+      await kube.replace(topics, namespace, { ...topic, status }, { subresource: "status" });
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+  }
+
+  *#topicsOf(namespace: string): Generator<Topic> {
+    for (const topic of this.#caches.topics.items().values()) {
+      if ((topic.metadata.namespace ?? "default") === namespace) yield topic;
+    }
+  }
+
+  #addTopicsOf(namespace: string | undefined, cluster: string): void {
+    for (const topic of this.#topicsOf(namespace ?? "default")) {
+      if (topic.spec.cluster === cluster) this.#queue.add(keyOf(topic));
+    }
+  }
+}
+
+function isReady({ status }: Topic): boolean {
+  return status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") === true;
+}
+
+function isPaused({ metadata }: Topic | BrokerCluster): boolean {
+  return metadata.annotations?.[PAUSED] === "true";
+}

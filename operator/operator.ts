@@ -1,0 +1,42 @@
+import type { KubeApi } from "../kube/api.ts";
+import type { Scheduler } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Random } from "../lib/random.ts";
+import { createCaches } from "./caches.ts";
+import { startBrokerClusterController } from "./controllers/broker-cluster-controller.ts";
+import { startTopicController } from "./controllers/topic-controller.ts";
+
+export interface OperatorOptions {
+  readonly kube: KubeApi;
+  /** The namespace it looks after; "" for all. */
+  readonly namespace: string;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Container image of brokers whose cluster names none. */
+  readonly brokerImage: string;
+}
+
+export interface Operator {
+  /** Resolves when the first lists are there. */
+  readonly synced: Promise<void>;
+  /** Starts no action any more. */
+  stop(): void;
+}
+
+/** The whole operator on the given API: the same in a pod, under `forebay local` and in the simulator. */
+export function startOperator(options: OperatorOptions): Operator {
+  const caches = createCaches(options);
+  const controllers = [
+    startBrokerClusterController(options, caches),
+    startTopicController(options, caches),
+  ];
+  caches.start();
+  return {
+    synced: caches.synced,
+    stop: () => {
+      for (const controller of controllers) controller.stop();
+      caches.stop();
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import { API_VERSION, CLUSTER_LABEL } from "../../cluster/resources.ts";
+import type { ObjectMeta } from "../../kube/objects.ts";
+
+/** What the children of one BrokerCluster are made from. */
+export interface ClusterContext {
+  readonly cluster: BrokerCluster;
+  /** Replicas of the StatefulSet: more than `spec.brokers` while brokers that are to go still hold partitions. */
+  readonly replicas: number;
+  readonly image: string;
+}
+
+export const PORTS = { plaintext: 9092, internal: 9093, http: 8080 } as const;
+
+/** Labels by which the broker pods of a cluster are selected; they never change. */
+export function selectorLabels({ cluster }: ClusterContext): Record<string, string> {
+  return { [CLUSTER_LABEL]: cluster.metadata.name, "app.kubernetes.io/name": "forebay" };
+}
+
+export function labels(context: ClusterContext): Record<string, string> {
+  return {
+    ...selectorLabels(context),
+    "app.kubernetes.io/instance": context.cluster.metadata.name,
+    "app.kubernetes.io/component": "broker",
+    "app.kubernetes.io/managed-by": "forebay-operator",
+  };
+}
+
+/** Metadata of a child: it goes when the cluster goes. */
+export function childMeta(context: ClusterContext, name: string): ObjectMeta {
+  const { metadata } = context.cluster;
+  return {
+    name,
+    ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
+    labels: labels(context),
+    ownerReferences: [
+      {
+        apiVersion: API_VERSION,
+        kind: "BrokerCluster",
+        name: metadata.name,
+        uid: metadata.uid ?? "",
+        controller: true,
+        blockOwnerDeletion: true,
+      },
+    ],
+  };
+}
+
+export function headlessName({ cluster }: ClusterContext): string {
+  return `${cluster.metadata.name}-brokers`;
+}
+
+export function bootstrapName({ cluster }: ClusterContext): string {
+  return `${cluster.metadata.name}-bootstrap`;
+}
+
+export function configName({ cluster }: ClusterContext): string {
+  return `${cluster.metadata.name}-config`;
+}
+
+export function accountName({ cluster }: ClusterContext): string {
+  return `${cluster.metadata.name}-broker`;
+}

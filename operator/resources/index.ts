@@ -1,0 +1,25 @@
+import { bootstrapService } from "./bootstrap-service.ts";
+import { configMap } from "./config-map.ts";
+import type { ClusterContext } from "./context.ts";
+import { headlessService } from "./headless-service.ts";
+import { networkPolicy } from "./network-policy.ts";
+import { podDisruptionBudget } from "./pod-disruption-budget.ts";
+import { rbac } from "./rbac.ts";
+import { statefulSet } from "./stateful-set.ts";
+import type { Child } from "./workloads.ts";
+
+/**
+ * All children of a BrokerCluster in the order in which they are made (pure): what pods need to start comes before
+ * the StatefulSet, so that none is started for nothing.
+ */
+export function children(context: ClusterContext): readonly Child[] {
+  return [
+    ...rbac(context),
+    configMap(context),
+    headlessService(context),
+    bootstrapService(context),
+    podDisruptionBudget(context),
+    networkPolicy(context),
+    statefulSet(context),
+  ];
+}

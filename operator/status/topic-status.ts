@@ -1,0 +1,104 @@
+import { NO_LEADER, type PartitionSlice } from "../../cluster/partition-slice.ts";
+import type { Topic } from "../../cluster/topic.ts";
+import type { EpochMillis } from "../../lib/units.ts";
+import type { TopicRefusal, TopicShape } from "../plan/topic-shape.ts";
+import { kstatus, withConditions } from "./conditions.ts";
+
+export type TopicStatus = NonNullable<Topic["status"]>;
+
+/** What the operator found when it looked at a topic. */
+export type TopicFinding =
+  | { readonly kind: "refused"; readonly refusal: TopicRefusal }
+  /** Nothing is wrong, but something must be there first. */
+  | { readonly kind: "waiting"; readonly reason: string; readonly message: string }
+  | { readonly kind: "placed"; readonly shape: TopicShape };
+
+/** Finding and slices → status of the Topic (pure). */
+export function topicStatus(
+  topic: Topic,
+  finding: TopicFinding,
+  slices: readonly PartitionSlice[],
+  wallNow: EpochMillis,
+): TopicStatus {
+  const counts = countPartitions(slices);
+  const shape = finding.kind === "placed" ? finding.shape : undefined;
+  const before = topic.status;
+  return {
+    ...before,
+    ...(topic.metadata.generation === undefined
+      ? {}
+      : { observedGeneration: topic.metadata.generation }),
+    ...(topic.metadata.uid === undefined ? {} : { topicId: topic.metadata.uid }),
+    ...(shape === undefined
+      ? {}
+      : {
+          topicName: shape.topicName,
+          replicas: shape.replicas,
+          minInSyncReplicas: shape.minInSyncReplicas,
+          ...(shape.partitionsReason === undefined
+            ? {}
+            : { partitionsReason: shape.partitionsReason }),
+        }),
+    partitions: counts.partitions,
+    underReplicated: counts.underReplicated,
+    offline: counts.offline,
+    conditions: withConditions(
+      before?.conditions,
+      kstatus(verdict(finding, counts)),
+      topic.metadata.generation,
+      wallNow,
+    ),
+  };
+}
+
+interface Counts {
+  readonly partitions: number;
+  readonly offline: number;
+  readonly underReplicated: number;
+  readonly moving: number;
+}
+
+function countPartitions(slices: readonly PartitionSlice[]): Counts {
+  let partitions = 0;
+  let offline = 0;
+  let underReplicated = 0;
+  let moving = 0;
+  for (const { spec, status } of slices) {
+    for (const [index, placement] of spec.partitions.entries()) {
+      partitions++;
+      const state = status?.partitions?.[index];
+      if (state === undefined || state.leader === NO_LEADER) offline++;
+      const adding = placement.adding ?? [];
+      const staying = placement.replicas.filter((id) => !adding.includes(id));
+      if (state === undefined || !staying.every((id) => state.isr.includes(id))) underReplicated++;
+      if (adding.length > 0 || (placement.removing ?? []).length > 0) moving++;
+    }
+  }
+  return { partitions, offline, underReplicated, moving };
+}
+
+function verdict(finding: TopicFinding, counts: Counts): Parameters<typeof kstatus>[0] {
+  switch (finding.kind) {
+    case "refused":
+      return { is: "stalled", ...finding.refusal };
+    case "waiting":
+      return { is: "reconciling", reason: finding.reason, message: finding.message };
+    case "placed": {
+      const { partitions, offline, moving } = counts;
+      const of = `of ${String(partitions)} partitions`;
+      if (partitions < finding.shape.partitions) {
+        const message = `${String(partitions)} of ${String(finding.shape.partitions)} partitions are placed`;
+        return { is: "reconciling", reason: "Placing", message };
+      }
+      if (offline > 0) {
+        const message = `${String(offline)} ${of} have no leader`;
+        return { is: "reconciling", reason: "PartitionsOffline", message };
+      }
+      const message =
+        moving > 0
+          ? `${String(moving)} ${of} are being moved`
+          : `${String(partitions)} partitions have leaders`;
+      return { is: "ready", reason: "PartitionsOnline", message };
+    }
+  }
+}

@@ -1,6 +1,6 @@
 import type { KubeApi } from "../../kube/api.ts";
 import { createInformer } from "../../kube/informer.ts";
-import type { Scheduler } from "../../lib/clock.ts";
+import type { Scheduler, Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
 import { MINUTE, SECOND, type Millis } from "../../lib/units.ts";
@@ -63,6 +63,7 @@ class PodRunner implements Kubelet {
   /** Ports by `namespace/name`: a pod's successor has the same as long as they are free. */
   readonly #ports = new Map<string, Record<string, number>>();
   #portsTurn: Promise<unknown> = Promise.resolve();
+  #logTimer: Timer | undefined;
   #stopped = false;
 
   constructor(options: KubeletOptions, records: ProcessRecords) {
@@ -99,6 +100,7 @@ class PodRunner implements Kubelet {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#logTimer?.cancel();
     this.#pods.stop();
     this.#claims.stop();
     await Promise.all([...this.#workers.values()].map((worker) => worker.shutDown()));
@@ -155,7 +157,7 @@ class PodRunner implements Kubelet {
 
   #limitLogs(): void {
     const { scheduler, logs, logger } = this.#options;
-    scheduler.after(LOG_CHECK, () => {
+    this.#logTimer = scheduler.after(LOG_CHECK, () => {
       if (this.#stopped) return;
       for (const { metadata } of this.#pods.items().values()) {
         logs.limit(metadata.namespace ?? "default", metadata.name).catch((error: unknown) => {

@@ -35,9 +35,7 @@ export function topicStatus(
           topicName: shape.topicName,
           replicas: shape.replicas,
           minInSyncReplicas: shape.minInSyncReplicas,
-          ...(shape.partitionsReason === undefined
-            ? {}
-            : { partitionsReason: shape.partitionsReason }),
+          ...reasonOf(topic, shape),
         }),
     partitions: counts.partitions,
     underReplicated: counts.underReplicated,
@@ -49,6 +47,19 @@ export function topicStatus(
       wallNow,
     ),
   };
+}
+
+/** The sum that led to the number stays, until the topic is another one. */
+function reasonOf(
+  { metadata, status }: Topic,
+  { partitions, partitionsReason }: TopicShape,
+): { readonly partitionsReason?: string } {
+  if (partitionsReason === undefined) return {};
+  const settled =
+    status?.partitionsReason !== undefined &&
+    status.partitions === partitions &&
+    status.observedGeneration === metadata.generation;
+  return settled ? {} : { partitionsReason };
 }
 
 interface Counts {

@@ -2,9 +2,9 @@
 export const HELP = `Forebay: a Kafka-compatible message broker for Kubernetes
 
   forebay local [options]        a cluster on this machine, until Ctrl-C
-      --brokers N                number of brokers (3); a later start may change it
+      --brokers N                how many (3); may change at a later start
       --dir DIR                  where everything is kept (.forebay)
-      --port P                   broker 0 listens on P, broker 1 on P+1 ... (9092)
+      --port P                   broker N listens on P + N (9092)
       --detach                   return when the brokers are ready
   forebay local ps [--dir DIR]   the brokers that run: "ID PID", a line each
   forebay local stop [--dir DIR] stop in order, and wait for it

@@ -19,7 +19,10 @@ async function produce(bootstrap: string, topic: string, values: readonly string
 }
 
 async function readAll(bootstrap: string, topic: string, count: number): Promise<string[]> {
-  const consumer = client(bootstrap).consumer({ groupId: `read-${topic}-${count}` });
+  const consumer = client(bootstrap).consumer({
+    groupId: `read-${topic}-${count}`,
+    maxWaitTimeInMs: 100,
+  });
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   const values: string[] = [];

@@ -30,5 +30,7 @@ export interface BrokerCluster extends KubeObject {
     readonly brokers?: number;
     readonly readyBrokers?: number;
     readonly selector?: string;
+    /** `spec.brokers` at the time when the replicas were last spread evenly over all brokers. */
+    readonly balancedBrokers?: number;
   };
 }

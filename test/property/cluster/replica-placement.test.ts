@@ -84,7 +84,15 @@ describe("placement of replicas", () => {
         assert.ok(spread(tally(ids, all.flat())) <= 1, "replicas");
         if (replicas === ids.length || replicas === 1) {
           // In between, an even spread of replicas may leave no chain that evens out the new leaders alone.
-          assert.ok(spread(tally(ids, all.map(([leader]) => leader ?? -1))) <= 1, "leaders");
+          assert.ok(
+            spread(
+              tally(
+                ids,
+                all.map(([leader]) => leader ?? -1),
+              ),
+            ) <= 1,
+            "leaders",
+          );
         }
       }),
       runs(),

@@ -157,6 +157,15 @@ export function changeIsr(
   return changed(state, next);
 }
 
+/** Whether a replica is on its way out and no longer needed: its successors are in sync, so it does not come back. */
+export function isDismissed(
+  state: PartitionState,
+  { adding = [], removing = [] }: PartitionPlacement,
+  id: BrokerId,
+): boolean {
+  return removing.includes(id) && adding.every((one) => state.isr.includes(one));
+}
+
 /** Completes a move: once all `adding` replicas are in sync, those being removed leave the ISR and do not lead. */
 export function completeMove(
   state: PartitionState,

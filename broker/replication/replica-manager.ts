@@ -1,5 +1,5 @@
 import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
-import { changeIsr, restart } from "../../cluster/partition-change.ts";
+import { changeIsr, isDismissed, restart } from "../../cluster/partition-change.ts";
 import { brokers as brokerResource, partitionSlices } from "../../cluster/resources.ts";
 import { NotFoundError } from "../../kube/errors.ts";
 import type { BrokerConfig } from "../config.ts";
@@ -141,6 +141,9 @@ export class ReplicaManager implements Replicas {
       this.#config.replicaLagTimeMaxMs,
       (id, epoch) => {
         const broker = this.#image.brokers.get(id);
+        const { state, placement } = partition.record;
+        // One that the controller has just taken out at the end of a move still fetches for a moment.
+        if (state !== undefined && isDismissed(state, placement, id)) return false;
         return broker !== undefined && !broker.fenced && broker.epoch === epoch;
       },
     );

@@ -61,7 +61,7 @@ export function planReassignment(inputs: ReassignmentInputs): Reassignment {
   for (const { topic, placements } of settled) {
     const next = placements.map((placement, at) => {
       const goal = wanted.get(topic.id)?.[at] ?? target(placement);
-      const step = towards(placement, goal);
+      const step = towards(placement, topic.states[at], goal);
       if (isMoving(placement) || !isMoving(step)) return step;
       if (moving >= inputs.maxMoving) {
         waiting++;
@@ -97,10 +97,21 @@ function settle(
   return arrived && left ? { replicas: target(placement) } : placement;
 }
 
-/** The placement that brings a partition from where its replicas are to `goal`. */
-function towards(placement: PartitionPlacement, goal: readonly BrokerId[]): PartitionPlacement {
-  const holders = placement.replicas;
-  const before = holders.filter((id) => !(placement.adding ?? []).includes(id));
+/**
+ * The placement that brings a partition from where its replicas are to `goal`. One that was to leave, is wanted again
+ * and is not in sync must come in like a new one: it may have been dismissed, or never have arrived.
+ */
+function towards(
+  placement: PartitionPlacement,
+  state: PartitionState | undefined,
+  goal: readonly BrokerId[],
+): PartitionPlacement {
+  const { replicas: holders } = placement;
+  const isr = state?.isr ?? holders;
+  const before = holders.filter((id) => {
+    if (placement.adding?.includes(id) === true) return false;
+    return placement.removing?.includes(id) !== true || isr.includes(id);
+  });
   const adding = goal.filter((id) => !before.includes(id));
   const removing = holders.filter((id) => !goal.includes(id));
   return {

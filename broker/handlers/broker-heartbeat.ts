@@ -26,7 +26,7 @@ export const handleBrokerHeartbeat: Handler<
   const answer = controller.heartbeat(brokerId, brokerEpoch, wantShutDown);
   if (connection !== undefined && !watched.has(connection)) {
     watched.add(connection);
-    connection.onClose(() => {
+    connection.whenClosed(() => {
       controller.probe(brokerId, brokerEpoch);
     });
   }

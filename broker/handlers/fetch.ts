@@ -40,19 +40,26 @@ export const handleFetch: HoldingHandler<FetchRequest, Response> = async (
   }
   const scope = services.fetchSessions.resolve(request);
   const fetch = new Fetch(context, request, replicaId, scope);
-  const refused = fetch.begin();
-  const { scheduler } = services.environment;
-  const deadline = scheduler.now() + request.maxWaitMs;
-  let found = await fetch.look(refused);
-  while (!fetch.enough(found) && scheduler.now() < deadline) {
-    releaseAll(found);
-    await fetch.wait(deadline - scheduler.now());
-    if (fetch.abandoned) return { errorCode: ErrorCode.NONE };
-    found = await fetch.look(refused);
-  }
-  return new HeldAnswer(fetch.answer(found), () => {
-    releaseAll(found);
+  const stopWatching = context.connection?.whenClosed(() => {
+    fetch.abandoned = true;
   });
+  try {
+    const refused = fetch.begin();
+    const { scheduler } = services.environment;
+    const deadline = scheduler.now() + request.maxWaitMs;
+    let found = await fetch.look(refused);
+    while (!fetch.enough(found) && scheduler.now() < deadline) {
+      releaseAll(found);
+      await fetch.wait(deadline - scheduler.now());
+      if (fetch.abandoned) return { errorCode: ErrorCode.NONE };
+      found = await fetch.look(refused);
+    }
+    return new HeldAnswer(fetch.answer(found), () => {
+      releaseAll(found);
+    });
+  } finally {
+    stopWatching?.();
+  }
 };
 
 class Fetch {
@@ -72,9 +79,6 @@ class Fetch {
     this.#request = request;
     this.#replicaId = replicaId;
     this.#scope = scope;
-    context.connection?.onClose(() => {
-      this.abandoned = true;
-    });
   }
 
   /**
@@ -199,7 +203,7 @@ class Fetch {
         const id = topicOf(services.metadata, topic, topicId)?.topicId;
         if (id !== undefined) stops.push(services.replicas.onProgress(id, partition, wake));
       }
-      connection?.onClose(wake);
+      if (connection !== undefined) stops.push(connection.whenClosed(wake));
     });
   }
 

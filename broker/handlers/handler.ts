@@ -4,8 +4,11 @@ import type { BrokerServices } from "../services.ts";
 export interface RequestConnection {
   /** Unique within the process. */
   readonly id: number;
-  /** Calls back once when the connection has closed. */
-  onClose(listener: () => void): void;
+  /**
+   * Calls back once when the connection has closed (at once if it has), unless the returned function was called before:
+   * a connection outlives its requests by far, so whoever asks for the time of one request has to take it back.
+   */
+  whenClosed(listener: () => void): () => void;
 }
 
 /** What a handler knows of the request's surroundings. */

@@ -30,7 +30,7 @@ export class Connection implements ChannelHandlers, RequestConnection {
   readonly #listener: string;
   readonly #logger: Logger;
   readonly #slots: Slot[] = [];
-  readonly #closeListeners: (() => void)[] = [];
+  readonly #closeListeners = new Set<() => void>();
   #closed = false;
   #reading = true;
 
@@ -48,17 +48,23 @@ export class Connection implements ChannelHandlers, RequestConnection {
     this.#logger = options.logger;
   }
 
-  /** The channel says that it has closed; a handler asks to be told when it does. */
-  onClose(given: Error | (() => void) | undefined): void {
-    if (typeof given === "function") {
-      if (this.#closed) given();
-      else this.#closeListeners.push(given);
-      return;
+  whenClosed(listener: () => void): () => void {
+    if (this.#closed) {
+      listener();
+      return () => undefined;
     }
+    this.#closeListeners.add(listener);
+    return () => this.#closeListeners.delete(listener);
+  }
+
+  onClose(): void {
+    if (this.#closed) return;
     this.#closed = true;
     for (const slot of this.#slots) slot.answer?.release?.();
     this.#slots.length = 0;
-    for (const listener of this.#closeListeners) listener();
+    const listeners = [...this.#closeListeners];
+    this.#closeListeners.clear();
+    for (const listener of listeners) listener();
   }
 
   onFrame(frame: Uint8Array): void {

@@ -5,17 +5,33 @@ export type BinaryOperator =
 
 export type Literal = null | boolean | bigint | number | string;
 
-/** The macros over a list, or over the keys of a map. `map` takes its value from `result`. */
-export type MacroName = "all" | "exists" | "exists_one" | "map" | "filter";
+/**
+ * The macros over a list, or over the keys of a map; `optMap` and `optFlatMap` are over the value of an optional.
+ * The maps take their value from `result`.
+ */
+export type MacroName =
+  "all" | "exists" | "exists_one" | "map" | "filter" | "optMap" | "optFlatMap";
 
 /** A parsed expression. `at` is where its operator, name or literal stands. */
 export type Expression = { readonly at: Position } & (
   | { readonly kind: "literal"; readonly value: Literal }
   | { readonly kind: "identifier"; readonly name: string }
-  | { readonly kind: "select"; readonly operand: Expression; readonly field: string }
+  /** `optional` for `operand.?field`. */
+  | {
+      readonly kind: "select";
+      readonly operand: Expression;
+      readonly field: string;
+      readonly optional: boolean;
+    }
   /** The macro `has(operand.field)`. */
   | { readonly kind: "has"; readonly operand: Expression; readonly field: string }
-  | { readonly kind: "index"; readonly operand: Expression; readonly index: Expression }
+  /** `optional` for `operand[?index]`. */
+  | {
+      readonly kind: "index";
+      readonly operand: Expression;
+      readonly index: Expression;
+      readonly optional: boolean;
+    }
   | {
       readonly kind: "call";
       readonly name: string;
@@ -46,9 +62,9 @@ export type Expression = { readonly at: Position } & (
       readonly macro: MacroName;
       readonly range: Expression;
       readonly variable: string;
-      /** What the elements are tested with; undefined for `map` of all elements. */
+      /** What the elements are tested with; undefined for a map of all elements. */
       readonly predicate: Expression | undefined;
-      /** What becomes of an element; only of `map`. */
+      /** What becomes of an element; only of the maps. */
       readonly result: Expression | undefined;
     }
 );

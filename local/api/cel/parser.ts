@@ -15,7 +15,17 @@ const RESERVED = new Set(
     "var void while"
   ).split(" "),
 );
-const MACROS: ReadonlySet<string> = new Set(["all", "exists", "exists_one", "map", "filter"]);
+const MACROS: ReadonlySet<string> = new Set([
+  "all",
+  "exists",
+  "exists_one",
+  "map",
+  "filter",
+  "optMap",
+  "optFlatMap",
+]);
+/** Macros whose last argument is what becomes of an element. */
+const MAPS: ReadonlySet<string> = new Set(["map", "optMap", "optFlatMap"]);
 const LITERALS = new Map<string, null | boolean>([
   ["true", true],
   ["false", false],
@@ -26,8 +36,8 @@ const ADDITIONS: ReadonlySet<string> = new Set(["+", "-"]);
 const MULTIPLICATIONS: ReadonlySet<string> = new Set(["*", "/", "%"]);
 
 /**
- * Parses a CEL expression (the language definition of cel-spec, without unsigned integers, bytes, messages, optionals and
- * macros over two variables). @throws CelCompileError
+ * Parses a CEL expression (the language definition of cel-spec with optional selection, without unsigned integers, bytes,
+ * messages and macros over two variables). @throws CelCompileError
  */
 export function parseExpression(source: string): Expression {
   return new Parser(source).parse();
@@ -138,16 +148,17 @@ class Parser {
     for (;;) {
       const { at } = this.#next;
       if (this.#takes(".")) {
-        if (this.#isSymbol("?")) this.#fail("optionals are not supported", at);
+        const optional = this.#takes("?");
         const name = this.#identifier();
-        operand = this.#isSymbol("(")
-          ? this.#methodCall(operand, name)
-          : { kind: "select", operand, field: name.text, at };
+        operand =
+          this.#isSymbol("(") && !optional
+            ? this.#methodCall(operand, name)
+            : { kind: "select", operand, field: name.text, optional, at };
       } else if (this.#takes("[")) {
-        if (this.#isSymbol("?")) this.#fail("optionals are not supported", at);
+        const optional = this.#takes("?");
         const index = this.#expression();
         this.#expect("]");
-        operand = { kind: "index", operand, index, at };
+        operand = { kind: "index", operand, index, optional, at };
       } else return operand;
       if (++length > MAX_DEPTH) this.#fail("expression recursion limit exceeded", at);
     }
@@ -192,7 +203,7 @@ class Parser {
     const args = this.#list(")");
     if (name !== "has") return { kind: "call", name, target: undefined, args, at };
     const [field] = args;
-    if (args.length !== 1 || field?.kind !== "select") {
+    if (args.length !== 1 || field?.kind !== "select" || field.optional) {
       return this.#fail("invalid argument to has() macro", at);
     }
     return { kind: "has", operand: field.operand, field: field.field, at };
@@ -208,13 +219,13 @@ class Parser {
     if (variable?.kind !== "identifier") {
       return this.#fail("argument must be a simple name", variable?.at ?? at);
     }
-    const mapped = name === "map" ? rest.at(-1) : undefined;
+    const mapped = MAPS.has(name) ? rest.at(-1) : undefined;
     return {
       kind: "macro",
       macro: name as MacroName,
       range: target,
       variable: variable.name,
-      predicate: name !== "map" || rest.length === 2 ? rest[0] : undefined,
+      predicate: !MAPS.has(name) || rest.length === 2 ? rest[0] : undefined,
       result: mapped,
       at,
     };

@@ -13,7 +13,8 @@ export type CelValue =
   | CelDuration
   | CelTimestamp
   | Quantity
-  | CelType;
+  | CelType
+  | CelOptional;
 
 /** A list; where its elements come from is up to who made it. */
 export interface CelList {
@@ -48,6 +49,12 @@ export interface CelTimestamp {
 export interface CelType {
   readonly kind: "type";
   readonly name: string;
+}
+
+/** A value that may be absent, as of `self.?field` and of `oldSelf` with `optionalOldSelf`. */
+export interface CelOptional {
+  readonly kind: "optional";
+  readonly value?: CelValue;
 }
 
 /** What an evaluation may still spend: a step is about one operation on one scalar. */
@@ -142,6 +149,8 @@ export function typeNameOf(value: CelValue): string {
       return "google.protobuf.Timestamp";
     case "quantity":
       return "kubernetes.Quantity";
+    case "optional":
+      return "optional_type";
   }
 }
 
@@ -158,6 +167,10 @@ export function equals(a: CelValue, b: CelValue, budget: Budget): boolean {
   if (a.kind === "list" && b.kind === "list") return listsEqual(a, b, budget);
   if (a.kind === "map" && b.kind === "map") return mapsEqual(a, b, budget);
   if (a.kind === "type" && b.kind === "type") return a.name === b.name;
+  if (a.kind === "optional" && b.kind === "optional") {
+    if (a.value === undefined || b.value === undefined) return a.value === b.value;
+    return equals(a.value, b.value, budget);
+  }
   if (
     (a.kind === "duration" && b.kind === "duration") ||
     (a.kind === "timestamp" && b.kind === "timestamp") ||

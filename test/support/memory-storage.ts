@@ -9,12 +9,29 @@ type Unsynced =
   | { readonly kind: "write"; readonly position: number; readonly bytes: Uint8Array }
   | { readonly kind: "truncate"; readonly size: number };
 
+/** What a sync takes over from the unsynced changes; the array's spare room is not part of it. */
+interface Content {
+  bytes: Uint8Array;
+  size: number;
+}
+
 /** A file: what is on stable storage, and what has been done since. */
 interface Inode {
-  stable: Uint8Array;
-  current: Uint8Array;
-  size: number;
+  readonly stable: Content;
+  readonly current: Content;
+  /** In the order in which they were done; the first is change number `synced`. */
   unsynced: Unsynced[];
+  /** How many changes syncs have covered since the file was made. */
+  synced: number;
+}
+
+function newInode(bytes = new Uint8Array(0)): Inode {
+  return {
+    stable: { bytes, size: bytes.length },
+    current: { bytes: bytes.slice(), size: bytes.length },
+    unsynced: [],
+    synced: 0,
+  };
 }
 
 export interface MemoryStorageOptions {
@@ -75,9 +92,10 @@ export class MemoryStorage {
   /** Changes one byte of a file behind everybody's back. */
   corrupt(path: string, position: number): void {
     const inode = this.#names.get(normal(path));
-    if (inode === undefined || position >= inode.size) return;
-    inode.current[position] = (inode.current[position] ?? 0) ^ 0xff;
-    if (position < inode.stable.length) inode.stable[position] = inode.current[position] ?? 0;
+    if (inode === undefined || position >= inode.current.size) return;
+    const { current, stable } = inode;
+    current.bytes[position] = (current.bytes[position] ?? 0) ^ 0xff;
+    if (position < stable.size) stable.bytes[position] = current.bytes[position] ?? 0;
   }
 
   paths(): string[] {
@@ -119,7 +137,7 @@ export class MemoryStorage {
 
   used(): number {
     let used = 0;
-    for (const inode of new Set(this.#names.values())) used += inode.size;
+    for (const inode of new Set(this.#names.values())) used += inode.current.size;
     return used;
   }
 
@@ -136,7 +154,7 @@ export class MemoryStorage {
     let inode = this.#names.get(name);
     if (inode === undefined) {
       if (mode === "existing") throw new StorageError("ENOENT", `no such file: ${path}`);
-      inode = { stable: new Uint8Array(0), current: new Uint8Array(0), size: 0, unsynced: [] };
+      inode = newInode();
       this.#names.set(name, inode);
     }
     return this.#handle(name, inode);
@@ -148,18 +166,18 @@ export class MemoryStorage {
     const put = (position: number, parts: readonly Uint8Array[]): void => {
       let total = 0;
       for (const part of parts) total += part.length;
-      this.#refuseIfFull(position + total - inode.size);
+      this.#refuseIfFull(position + total - inode.current.size);
       let at = position;
       for (const part of parts) {
         const bytes = part.slice();
-        write(inode, at, bytes);
+        write(inode.current, at, bytes);
         inode.unsynced.push({ kind: "write", position: at, bytes });
         at += bytes.length;
       }
     };
     return {
       get size() {
-        return inode.size;
+        return inode.current.size;
       },
       write: async (position, parts) => {
         await this.#enter("write", name, epoch);
@@ -172,24 +190,24 @@ export class MemoryStorage {
       },
       read: async (position, into) => {
         await this.#enter("read", name, epoch);
-        const bytes = inode.current.subarray(
-          position,
-          Math.min(inode.size, position + into.length),
-        );
-        into.set(bytes);
-        return bytes.length;
+        const { bytes, size } = inode.current;
+        const found = bytes.subarray(position, Math.min(size, position + into.length));
+        into.set(found);
+        return found.length;
       },
       sync: async () => {
         // What was written before the call is covered, not what comes while it is under way.
-        const covered = inode.unsynced.length;
-        const content = inode.current.slice(0, inode.size);
+        const covered = inode.synced + inode.unsynced.length;
         await this.#enter("sync", name, epoch);
-        inode.stable = content;
-        inode.unsynced = inode.unsynced.slice(covered);
+        // Another sync may have been done meanwhile, and have covered more.
+        if (covered <= inode.synced) return;
+        const done = inode.unsynced.splice(0, covered - inode.synced);
+        inode.synced = covered;
+        for (const change of done) apply(inode.stable, change);
       },
       truncate: async (size) => {
         await this.#enter("truncate", name, epoch);
-        resize(inode, size);
+        resize(inode.current, size);
         inode.unsynced.push({ kind: "truncate", size });
       },
       close: async () => {
@@ -254,14 +272,13 @@ export class MemoryStorage {
   async #readFile(path: string): Promise<Uint8Array | undefined> {
     await this.#enter("read", path);
     const inode = this.#names.get(normal(path));
-    return inode?.current.slice(0, inode.size);
+    return inode?.current.bytes.slice(0, inode.current.size);
   }
 
   async #writeFileAtomic(path: string, content: Uint8Array): Promise<void> {
     await this.#enter("write", path);
     this.#refuseIfFull(content.length);
-    const bytes = content.slice();
-    const inode = { stable: bytes, current: bytes.slice(), size: bytes.length, unsynced: [] };
+    const inode = newInode(content.slice());
     this.#names.set(normal(path), inode);
     this.#stableNames.set(normal(path), inode);
   }
@@ -277,49 +294,49 @@ function normal(path: string): string {
   return path === "." ? "" : path.replace(/^\.\//, "");
 }
 
-function resize(inode: Inode, size: number): void {
-  if (size > inode.current.length) {
-    const grown = new Uint8Array(Math.max(size, 2 * inode.current.length));
-    grown.set(inode.current.subarray(0, inode.size));
-    inode.current = grown;
+function resize(content: Content, size: number): void {
+  if (size > content.bytes.length) {
+    const grown = new Uint8Array(Math.max(size, 2 * content.bytes.length));
+    grown.set(content.bytes.subarray(0, content.size));
+    content.bytes = grown;
   }
-  if (size < inode.size) inode.current.fill(0, size, inode.size);
-  inode.size = size;
+  if (size < content.size) content.bytes.fill(0, size, content.size);
+  content.size = size;
 }
 
-function write(inode: Inode, position: number, bytes: Uint8Array): void {
-  if (position + bytes.length > inode.size) resize(inode, position + bytes.length);
-  inode.current.set(bytes, position);
+function write(content: Content, position: number, bytes: Uint8Array): void {
+  if (position + bytes.length > content.size) resize(content, position + bytes.length);
+  content.bytes.set(bytes, position);
+}
+
+function apply(content: Content, change: Unsynced): void {
+  if (change.kind === "truncate") resize(content, change.size);
+  else write(content, change.position, change.bytes);
 }
 
 /** Applies to the stable content what chance lets through of the rest. */
 function lose(inode: Inode, random: Random): void {
-  if (inode.unsynced.length === 0) {
-    inode.current = inode.stable.slice();
-    inode.size = inode.stable.length;
-    return;
-  }
-  const unsynced = inode.unsynced;
-  inode.current = inode.stable.slice();
-  inode.size = inode.stable.length;
+  const { stable, current, unsynced } = inode;
+  inode.synced += unsynced.length;
   inode.unsynced = [];
-  const fate = random.next();
+  const fate = unsynced.length === 0 ? 0 : random.next();
   for (const change of unsynced) {
     const survives = fate < 0.2 ? false : fate < 0.4 ? true : random.next() < 0.5;
     if (change.kind === "truncate") {
-      if (survives) resize(inode, change.size);
+      if (survives) apply(stable, change);
       continue;
     }
     if (survives && random.next() < 0.7) {
-      write(inode, change.position, change.bytes);
+      apply(stable, change);
       continue;
     }
     if (!survives) continue;
     // Torn: some sectors of the write and not others.
     for (let at = 0; at < change.bytes.length; at += SECTOR) {
       const sector = change.bytes.subarray(at, at + SECTOR);
-      if (random.next() < 0.5) write(inode, change.position + at, sector);
+      if (random.next() < 0.5) write(stable, change.position + at, sector);
     }
   }
-  inode.stable = inode.current.slice(0, inode.size);
+  current.bytes = stable.bytes.slice(0, stable.size);
+  current.size = stable.size;
 }

@@ -1,0 +1,123 @@
+import type { Scheduler, Timer } from "../../lib/clock.ts";
+
+interface Planned {
+  readonly at: number;
+  readonly order: number;
+  callback: (() => void) | undefined;
+}
+
+/** Where virtual wall clocks begin: 2026-01-01T00:00:00Z. */
+const EPOCH = 1_767_225_600_000;
+
+/**
+ * Virtual time. What is planned runs in order of time, then of asking, one thing after the other; between two of them all
+ * promise jobs run. Nothing else moves the world, so one seed gives one history.
+ */
+export class SimClock implements Scheduler {
+  /** A binary heap. */
+  readonly #heap: Planned[] = [];
+  #now = 0;
+  #order = 0;
+  #steps = 0;
+  /** Called with what a callback throws; without it `run` throws. */
+  onError: ((error: unknown) => void) | undefined;
+
+  now(): number {
+    return this.#now;
+  }
+
+  wallNow(): number {
+    return EPOCH + Math.floor(this.#now);
+  }
+
+  /** How many things have happened. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  after(delay: number, callback: () => void): Timer {
+    const one: Planned = {
+      at: this.#now + Math.max(0, delay),
+      order: this.#order++,
+      callback,
+    };
+    this.#push(one);
+    return {
+      cancel: () => {
+        one.callback = undefined;
+      },
+    };
+  }
+
+  soon(callback: () => void): void {
+    this.after(0, callback);
+  }
+
+  /** Lets `ms` pass, or less when `stop` says so. */
+  async run(ms: number, stop: () => boolean = () => false): Promise<void> {
+    const until = this.#now + ms;
+    await promiseJobs();
+    while (!stop()) {
+      const next = this.#heap[0];
+      if (next === undefined || next.at > until) {
+        this.#now = until;
+        return;
+      }
+      this.#pop();
+      if (next.callback === undefined) continue;
+      this.#now = next.at;
+      this.#steps++;
+      try {
+        next.callback();
+      } catch (error) {
+        if (this.onError === undefined) throw error;
+        this.onError(error);
+      }
+      await promiseJobs();
+    }
+  }
+
+  #push(one: Planned): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(one);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = heap[parent];
+      if (above === undefined || !before(one, above)) break;
+      heap[at] = above;
+      at = parent;
+    }
+    heap[at] = one;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      const right = heap[child + 1];
+      let least = heap[child];
+      if (least === undefined) break;
+      if (right !== undefined && before(right, least)) {
+        child++;
+        least = right;
+      }
+      if (!before(least, last)) break;
+      heap[at] = least;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}
+
+function before(a: Planned, b: Planned): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
+
+/** Resolves when every promise job that is ready, and all that follow from them, have run. */
+function promiseJobs(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

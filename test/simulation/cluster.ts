@@ -1,0 +1,334 @@
+import { Broker } from "../../broker/broker.ts";
+import { BrokerConfig } from "../../broker/config.ts";
+import { SupersededError } from "../../broker/controller/registration.ts";
+import { API_VERSION, brokerClusters, partitionSlices, topics } from "../../cluster/resources.ts";
+import { NO_LEADER, type PartitionSlice } from "../../cluster/partition-slice.ts";
+import type { KubeObject } from "../../kube/objects.ts";
+import { type Logger, silentLogger } from "../../lib/logger.ts";
+import { type Random, seededRandom } from "../../lib/random.ts";
+import { ObjectStore } from "../../local/api/object-store.ts";
+import { startOperator, type Operator } from "../../operator/operator.ts";
+import { MemoryStorage } from "../support/memory-storage.ts";
+import { checkRecordedChange, text } from "./checkers/recorded-state.ts";
+import type { Report } from "./checkers/report.ts";
+import type { SimClock } from "./clock.ts";
+import type { History } from "./history.ts";
+import { SimKube } from "./kube.ts";
+import { SimNetwork } from "./network.ts";
+import { Halted, SimProcess } from "./process.ts";
+
+export interface ClusterShape {
+  readonly brokers: number;
+  readonly topics: readonly {
+    readonly name: string;
+    readonly partitions: number;
+    readonly replicas: number;
+    readonly minInSyncReplicas: number;
+  }[];
+}
+
+const NAMESPACE = "default";
+const CLUSTER = "sim";
+const PORTS = { plaintext: 9092, internal: 9093 };
+/** A pod's container is started again this soon. */
+const RESTART_MS = 250;
+
+export interface SimBroker {
+  readonly id: number;
+  readonly host: string;
+  readonly storage: MemoryStorage;
+  process: SimProcess;
+  broker: Broker | undefined;
+  /** It is to stay away until somebody starts it. */
+  down: boolean;
+  /** It has not been able to start since its volume was lost. */
+  volumeLost: boolean;
+}
+
+/** Brokers, operator and API store of one simulated cluster. */
+export class SimCluster {
+  readonly network: SimNetwork;
+  readonly kube: SimKube;
+  readonly store: ObjectStore;
+  readonly brokers: SimBroker[];
+  readonly shape: ClusterShape;
+  readonly #clock: SimClock;
+  readonly #random: Random;
+  readonly #history: History;
+  readonly #report: Report;
+  readonly #logger: Logger;
+  #operator: { readonly process: SimProcess; readonly operator: Operator } | undefined;
+  #incarnations = 0;
+  volumesLost = 0;
+
+  constructor(options: {
+    readonly shape: ClusterShape;
+    readonly clock: SimClock;
+    readonly random: Random;
+    readonly history: History;
+    readonly report: Report;
+    readonly logger?: Logger;
+  }) {
+    const { shape, clock, random, history, report } = options;
+    this.shape = shape;
+    this.#clock = clock;
+    this.#random = random;
+    this.#history = history;
+    this.#report = report;
+    this.#logger = options.logger ?? silentLogger;
+    this.network = new SimNetwork(clock, seededRandom(random.below(2 ** 31)));
+    this.network.onFault = (message) => {
+      report("network", message);
+    };
+    this.store = new ObjectStore({ scheduler: clock, random: seededRandom(random.below(2 ** 31)) });
+    this.kube = new SimKube(clock, seededRandom(random.below(2 ** 31)), this.store);
+    this.store.onChange(({ resource, object, old, type }) => {
+      if (!resource.endsWith("partitionslices") || type !== "MODIFIED" || old === undefined) return;
+      this.#checkChange(old as PartitionSlice, object as PartitionSlice);
+    });
+    this.brokers = Array.from({ length: shape.brokers }, (_, id) => ({
+      id,
+      host: `broker-${id}`,
+      storage: new MemoryStorage(),
+      process: new SimProcess(`broker-${id}`, 0, clock),
+      broker: undefined,
+      down: true,
+      volumeLost: false,
+    }));
+  }
+
+  /** Makes the resources and starts everything. */
+  create(): void {
+    const write = (kind: string, name: string, spec: unknown): void => {
+      const resource = kind === "Topic" ? topics : brokerClusters;
+      const object: KubeObject & { readonly spec: unknown } = {
+        apiVersion: API_VERSION,
+        kind,
+        metadata: { name, namespace: NAMESPACE },
+        spec,
+      };
+      this.store.create(resource, NAMESPACE, object);
+    };
+    write("BrokerCluster", CLUSTER, { brokers: this.shape.brokers });
+    for (const { name, ...spec } of this.shape.topics) {
+      write("Topic", name, { cluster: CLUSTER, ...spec });
+    }
+    this.startOperator();
+    for (const { id } of this.brokers) this.start(id);
+  }
+
+  startOperator(): void {
+    const process = new SimProcess("operator", this.#incarnations++, this.#clock);
+    const operator = startOperator({
+      kube: this.kube.of(process),
+      namespace: "",
+      scheduler: process.scheduler,
+      random: seededRandom(this.#random.below(2 ** 31)),
+      logger: this.#logger,
+      brokerImage: "forebay",
+    });
+    this.#operator = { process, operator };
+  }
+
+  killOperator(): void {
+    this.#operator?.process.end();
+    this.#operator = undefined;
+  }
+
+  get operatorRuns(): boolean {
+    return this.#operator !== undefined;
+  }
+
+  get bootstrap(): { readonly host: string; readonly port: number }[] {
+    return this.brokers.map(({ host }) => ({ host, port: PORTS.plaintext }));
+  }
+
+  at(id: number): SimBroker {
+    const found = this.brokers[id];
+    if (found === undefined) throw new Error(`no broker ${id}`);
+    return found;
+  }
+
+  /** Starts a broker's process on its volume as it is. */
+  start(id: number): void {
+    const one = this.at(id);
+    if (one.process.alive && one.broker !== undefined) return;
+    one.down = false;
+    const skew = Math.floor((this.#random.next() - 0.5) * 4000);
+    const process = new SimProcess(one.host, ++this.#incarnations, this.#clock, skew);
+    one.process = process;
+    this.network.lighten(one.host);
+    const diskRandom = seededRandom(this.#random.below(2 ** 31));
+    one.storage.setOptions({
+      scheduler: process.scheduler,
+      delay: () => diskDelay(diskRandom),
+    });
+    const logger = this.#logger.child({ broker: id, process: process.incarnation });
+    const broker = new Broker(
+      {
+        scheduler: process.scheduler,
+        random: seededRandom(this.#random.below(2 ** 31)),
+        storage: one.storage.mount(),
+        network: this.network.of(process),
+        kube: this.kube.of(process),
+        logger,
+        panic: (error) => {
+          this.#panicked(one, process, error);
+          throw new Halted();
+        },
+      },
+      {
+        clusterName: CLUSTER,
+        namespace: NAMESPACE,
+        brokerId: id,
+        version: "sim",
+        config: new BrokerConfig(CONFIG),
+        listen: { host: one.host, advertisedHost: one.host, ports: PORTS },
+      },
+    );
+    one.broker = broker;
+    this.#history.add(`start ${one.host} (${process.incarnation})`);
+    broker.start().then(
+      () => {
+        if (!process.alive) return;
+        one.volumeLost = false;
+        this.#history.add(`ready ${one.host} (${process.incarnation}) epoch ${broker.epoch}`);
+      },
+      (error: unknown) => {
+        if (process.alive) this.#panicked(one, process, error);
+      },
+    );
+  }
+
+  /** kill -9: what was written is in the page cache, and there for the next process. */
+  kill(id: number): void {
+    const one = this.at(id);
+    one.process.end();
+    one.broker?.kill();
+    one.broker = undefined;
+    one.down = true;
+    this.#history.add(`kill ${one.host}`);
+  }
+
+  /** The machine goes off: of what was not synced, chance keeps some. */
+  crash(id: number): void {
+    const one = this.at(id);
+    this.network.darken(one.host);
+    this.kill(id);
+    one.storage.crash(seededRandom(this.#random.below(2 ** 31)));
+    this.#history.add(`crash ${one.host}`);
+  }
+
+  /** The machine goes off and comes back with an empty volume. */
+  loseVolume(id: number): void {
+    const one = this.at(id);
+    this.network.darken(one.host);
+    this.kill(id);
+    one.storage.wipe();
+    one.volumeLost = true;
+    this.volumesLost++;
+    this.#history.add(`lose the volume of ${one.host}`);
+  }
+
+  /** SIGTERM, and what follows. */
+  drain(id: number): void {
+    const one = this.at(id);
+    const { broker, process } = one;
+    if (broker === undefined || !process.alive) return;
+    this.#history.add(`drain ${one.host}`);
+    one.down = true;
+    broker.drain().then(
+      () => {
+        if (!process.alive) return;
+        this.#history.add(`drained ${one.host}`);
+        process.end();
+        one.broker = undefined;
+      },
+      (error: unknown) => {
+        if (process.alive) this.#panicked(one, process, error);
+      },
+    );
+  }
+
+  /** Nothing of the cluster does anything any more. */
+  end(): void {
+    for (const { process, broker } of this.brokers) {
+      process.end();
+      broker?.kill();
+    }
+    this.killOperator();
+  }
+
+  /** The slices as they are recorded. */
+  slices(): PartitionSlice[] {
+    return this.store.list(partitionSlices, NAMESPACE) as PartitionSlice[];
+  }
+
+  /** Every partition of every topic has a leader, all of its replicas in sync, and nothing is being moved. */
+  isWhole(): boolean {
+    const slices = this.slices();
+    for (const { name, partitions } of this.shape.topics) {
+      const placed = slices.filter(({ spec }) => spec.topic === name);
+      const count = placed.reduce((sum, { spec }) => sum + spec.partitions.length, 0);
+      if (count !== partitions) return false;
+    }
+    return slices.every(({ spec, status }) =>
+      spec.partitions.every(({ replicas, adding, removing }, index) => {
+        const state = status?.partitions?.[index];
+        if (state === undefined || state.leader === NO_LEADER) return false;
+        if (adding !== undefined || removing !== undefined) return false;
+        return replicas.every((replica) => state.isr.includes(replica));
+      }),
+    );
+  }
+
+  describe(): string {
+    return this.slices()
+      .flatMap(({ spec, status }) =>
+        spec.partitions.map(({ replicas }, index) => {
+          const state = status?.partitions?.[index];
+          const what = state === undefined ? "no record" : text(state);
+          return `${spec.topic}-${spec.firstPartition + index} on ${replicas.join(",")} ${what}`;
+        }),
+      )
+      .join("; ");
+  }
+
+  #panicked(one: SimBroker, process: SimProcess, error: unknown): void {
+    if (!process.alive) return;
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    // Overtaken by a newer process of the same broker: the one reason to end that is nobody's fault.
+    if (error instanceof SupersededError) this.#history.add(`${one.host} ends: ${error.message}`);
+    else this.#report("panic", `${one.host}: ${reason}`);
+    process.end();
+    one.broker?.kill();
+    one.broker = undefined;
+    this.#clock.after(RESTART_MS, () => {
+      if (!one.process.alive && !one.down) this.start(one.id);
+    });
+  }
+
+  #checkChange(before: PartitionSlice, after: PartitionSlice): void {
+    checkRecordedChange(before, after, this.#report, this.volumesLost > 0);
+    for (const [index, state] of (after.status?.partitions ?? []).entries()) {
+      const old = before.status?.partitions?.[index];
+      if (old?.partitionEpoch === state.partitionEpoch) continue;
+      const where = `${after.spec.topic}-${after.spec.firstPartition + index}`;
+      this.#history.add(`${where} ${old === undefined ? "new" : text(old)} -> ${text(state)}`);
+    }
+  }
+}
+
+const CONFIG: ReadonlyMap<string, string> = new Map([
+  ["replica.lag.time.max.ms", "3000"],
+  ["forebay.leader.settle.ms", "1500"],
+  ["group.initial.rebalance.delay.ms", "0"],
+  ["log.segment.bytes", "16384"],
+]);
+
+/** Mostly fast, at times slow. */
+function diskDelay(random: Random): number {
+  const kind = random.below(200);
+  if (kind === 0) return random.next() * 80;
+  return 0.02 + random.next() * (kind < 20 ? 4 : 0.5);
+}

@@ -1,0 +1,290 @@
+import type { Network } from "../../broker/network/frame-channel.ts";
+import { RpcClient } from "../../broker/network/rpc-client.ts";
+import { ErrorCode, errorName } from "../../broker/protocol/error-codes.ts";
+import { fetchRequest, fetchResponse } from "../../broker/protocol/messages/fetch.ts";
+import {
+  initProducerIdRequest,
+  initProducerIdResponse,
+} from "../../broker/protocol/messages/init-producer-id.ts";
+import { metadataRequest, metadataResponse } from "../../broker/protocol/messages/metadata.ts";
+import { produceRequest, produceResponse } from "../../broker/protocol/messages/produce.ts";
+import { buildBatch, iterateBatches, readRecords } from "../../broker/protocol/record-batch.ts";
+import type { MessageDefinition } from "../../broker/protocol/schema.ts";
+import type { Scheduler } from "../../lib/clock.ts";
+import type { Millis } from "../../lib/units.ts";
+
+export interface ClientOptions {
+  readonly network: Network;
+  readonly scheduler: Scheduler;
+  readonly clientId: string;
+  readonly bootstrap: readonly { readonly host: string; readonly port: number }[];
+  readonly requestTimeoutMs: Millis;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The answer was an error code. */
+export class BrokerError extends Error {
+  override readonly name = "BrokerError";
+  readonly code: number;
+  constructor(code: number) {
+    super(errorName(code));
+    this.code = code;
+  }
+}
+
+/** A record as a reader gets it. */
+export interface ReadRecord {
+  readonly offset: number;
+  readonly value: string;
+}
+
+/**
+ * A small Kafka client on any `Network`, for tests: finds leaders, sends requests, and knows no retry; what to do about
+ * an error is its user's affair. Versions are those of a present-day client.
+ */
+export class KafkaClient {
+  readonly #options: ClientOptions;
+  readonly #connections = new Map<string, Promise<RpcClient>>();
+  #brokers = new Map<number, Address>();
+  #leaders = new Map<string, number>();
+  #next = 0;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  close(): void {
+    for (const connection of this.#connections.values()) {
+      connection.then(
+        (client) => {
+          client.close();
+        },
+        () => undefined,
+      );
+    }
+    this.#connections.clear();
+  }
+
+  /** Asks one broker after the other who leads what. @throws Error when the one asked does not answer */
+  async refresh(topics: readonly string[]): Promise<void> {
+    const known = [...this.#brokers.values(), ...this.#options.bootstrap];
+    const address = known[this.#next++ % known.length];
+    if (address === undefined) throw new Error("no bootstrap address");
+    const answer = await this.#ask(address, metadataRequest, metadataResponse, 12, {
+      topics: topics.map((name) => ({ topicId: NO_TOPIC_ID, name })),
+      allowAutoTopicCreation: false,
+      includeTopicAuthorizedOperations: false,
+      includeClusterAuthorizedOperations: false,
+    });
+    this.#brokers = new Map(
+      answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]),
+    );
+    for (const topic of answer.topics) {
+      for (const { partitionIndex, leaderId } of topic.partitions) {
+        this.#leaders.set(`${topic.name ?? ""}-${partitionIndex}`, leaderId);
+      }
+    }
+  }
+
+  /** @returns the id and epoch of an idempotent producer (KIP-98) @throws BrokerError */
+  async initProducer(): Promise<{ readonly id: number; readonly epoch: number }> {
+    const answer = await this.#ask(
+      this.#anyBroker(),
+      initProducerIdRequest,
+      initProducerIdResponse,
+      4,
+      { transactionalId: null, transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 },
+    );
+    if (answer.errorCode !== ErrorCode.NONE) throw new BrokerError(answer.errorCode);
+    return { id: Number(answer.producerId), epoch: answer.producerEpoch };
+  }
+
+  /** One batch, acks=all. @returns its base offset @throws BrokerError, or an Error without an answer */
+  async produce(
+    topic: string,
+    partition: number,
+    batch: {
+      readonly values: readonly string[];
+      readonly producerId: number;
+      readonly producerEpoch: number;
+      readonly baseSequence: number;
+      readonly timestamp: number;
+    },
+    timeoutMs: Millis,
+  ): Promise<number> {
+    const records = buildBatch({
+      producerId: batch.producerId,
+      producerEpoch: batch.producerEpoch,
+      baseSequence: batch.baseSequence,
+      records: batch.values.map((value) => ({
+        value: Buffer.from(value),
+        timestamp: batch.timestamp,
+      })),
+    });
+    const answer = await this.#ask(
+      this.#leader(topic, partition),
+      produceRequest,
+      produceResponse,
+      9,
+      {
+        transactionalId: null,
+        acks: -1,
+        timeoutMs,
+        topicData: [
+          { name: topic, topicId: NO_TOPIC_ID, partitionData: [{ index: partition, records }] },
+        ],
+      },
+    );
+    const result = answer.responses[0]?.partitionResponses[0];
+    if (result === undefined) throw new Error("no answer for the partition");
+    if (result.errorCode !== ErrorCode.NONE) throw new BrokerError(result.errorCode);
+    return Number(result.baseOffset);
+  }
+
+  /** Committed records from `offset` on, as many as one answer holds. @throws BrokerError, or an Error without an answer */
+  async fetch(
+    topic: string,
+    partition: number,
+    offset: number,
+    maxWaitMs: Millis,
+  ): Promise<{ readonly records: readonly ReadRecord[]; readonly highWatermark: number }> {
+    return this.#ask(
+      this.#leader(topic, partition),
+      fetchRequest,
+      fetchResponse,
+      12,
+      {
+        clusterId: null,
+        replicaId: -1,
+        replicaState: { replicaId: -1, replicaEpoch: -1 },
+        maxWaitMs,
+        minBytes: 1,
+        maxBytes: 1 << 20,
+        isolationLevel: 0,
+        sessionId: 0,
+        sessionEpoch: -1,
+        topics: [
+          {
+            topic,
+            topicId: NO_TOPIC_ID,
+            partitions: [
+              {
+                partition,
+                currentLeaderEpoch: -1,
+                fetchOffset: offset,
+                lastFetchedEpoch: -1,
+                logStartOffset: -1,
+                partitionMaxBytes: 1 << 16,
+                replicaDirectoryId: NO_TOPIC_ID,
+              },
+            ],
+          },
+        ],
+        forgottenTopicsData: [],
+        rackId: "",
+      },
+      // The frame's bytes are gone after this turn: records are read at once.
+      (answer) => {
+        if (answer.errorCode !== ErrorCode.NONE) throw new BrokerError(answer.errorCode);
+        const result = answer.responses[0]?.partitions[0];
+        if (result === undefined) throw new Error("no answer for the partition");
+        if (result.errorCode !== ErrorCode.NONE) throw new BrokerError(result.errorCode);
+        const records: ReadRecord[] = [];
+        const bytes = recordBytes(result.records);
+        for (const header of iterateBatches(bytes)) {
+          for (const record of readRecords(bytes, header)) {
+            if (record.offset < offset) continue;
+            const value = Buffer.from(record.value ?? new Uint8Array(0)).toString();
+            records.push({ offset: record.offset, value });
+          }
+        }
+        return { records, highWatermark: Number(result.highWatermark) };
+      },
+    );
+  }
+
+  #leader(topic: string, partition: number): Address {
+    const leader = this.#leaders.get(`${topic}-${partition}`) ?? -1;
+    const address = this.#brokers.get(leader);
+    if (address === undefined) throw new BrokerError(ErrorCode.LEADER_NOT_AVAILABLE);
+    return address;
+  }
+
+  #anyBroker(): Address {
+    const all = [...this.#brokers.values(), ...this.#options.bootstrap];
+    const address = all[this.#next++ % all.length];
+    if (address === undefined) throw new Error("no broker");
+    return address;
+  }
+
+  async #ask<Req, Res, T = Res>(
+    address: Address,
+    request: MessageDefinition<Req>,
+    response: MessageDefinition<Res>,
+    version: number,
+    value: Parameters<MessageDefinition<Req>["encode"]>[0],
+    read: (answer: Res) => T = (answer) => answer as unknown as T,
+  ): Promise<T> {
+    const key = `${address.host}:${address.port}`;
+    const connection = this.#connection(key, address);
+    const client = await connection;
+    if (client.closed) {
+      if (this.#connections.get(key) === connection) this.#connections.delete(key);
+      throw new Error("connection lost");
+    }
+    return new Promise<T>((resolve, reject) => {
+      client.send(
+        request,
+        response,
+        version,
+        value,
+        this.#options.requestTimeoutMs,
+        (answer) => {
+          try {
+            resolve(read(answer));
+          } catch (error) {
+            reject(error instanceof Error ? error : new Error(String(error)));
+          }
+        },
+        (error) => {
+          if (this.#connections.get(key) === connection) this.#connections.delete(key);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  #connection(key: string, { host, port }: Address): Promise<RpcClient> {
+    const present = this.#connections.get(key);
+    if (present !== undefined) return present;
+    const { network, scheduler, clientId, requestTimeoutMs } = this.#options;
+    const connecting = RpcClient.connect({
+      network,
+      scheduler,
+      host,
+      port,
+      clientId,
+      timeout: requestTimeoutMs,
+      onClose: () => {
+        if (this.#connections.get(key) === connecting) this.#connections.delete(key);
+      },
+    });
+    this.#connections.set(key, connecting);
+    connecting.catch(() => {
+      if (this.#connections.get(key) === connecting) this.#connections.delete(key);
+    });
+    return connecting;
+  }
+}
+
+const NO_TOPIC_ID = "00000000-0000-0000-0000-000000000000";
+
+function recordBytes(records: unknown): Uint8Array {
+  if (records === null || records === undefined) return new Uint8Array(0);
+  if (records instanceof Uint8Array) return records;
+  throw new Error("records of an unknown form");
+}

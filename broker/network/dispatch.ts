@@ -7,6 +7,7 @@ import { ErrorCode } from "../protocol/error-codes.ts";
 import { decodeRequestHeader, responseHeader } from "../protocol/headers.ts";
 import { apiVersionsResponse } from "../protocol/messages/api-versions.ts";
 import { MalformedError } from "../protocol/reader.ts";
+import { inVersions } from "../protocol/schema.ts";
 
 /** A request's answer as it is to be sent; `release` gives its memory back after. */
 export interface Answer {
@@ -23,8 +24,9 @@ export interface ServedApi {
 const API_VERSIONS_KEY = 18;
 
 /**
- * One request frame to its answer. Returns undefined when nothing is to be sent; throws MalformedError when the connection
- * is to be closed, as Kafka does for what it does not know.
+ * One request frame to its answer. Returns undefined when nothing is to be sent. Throws, or rejects with, MalformedError
+ * when the client is at fault and its connection is to be closed, as Kafka does for what it does not know, and another
+ * Error when the broker is and the response has no place to say so; neither has been logged.
  */
 export class Dispatcher {
   readonly #served: ReadonlyMap<number, ServedApi>;
@@ -63,25 +65,27 @@ export class Dispatcher {
     }
     const request = api.request.decode(frame, header.bodyOffset, version);
     const full: RequestContext = { ...context, clientId: header.clientId, apiVersion: version };
+    const refuse = (error: unknown): Answer => this.#refused(api, version, correlationId, error);
     const encode = (result: unknown): Answer | undefined => {
       if (result === undefined) return undefined;
-      const [value, release] =
-        result instanceof HeldAnswer
-          ? [result.value as unknown, result.release]
-          : [result, undefined];
-      const body = api.response.encodeParts(value as never, version);
-      const parts = [responseHeader(api.response, version, correlationId), ...body];
-      return release === undefined ? { parts } : { parts, release };
+      const held = result instanceof HeldAnswer ? result : undefined;
+      try {
+        const body = api.response.encodeParts((held?.value ?? result) as never, version);
+        const parts = [responseHeader(api.response, version, correlationId), ...body];
+        return held === undefined ? { parts } : { parts, release: held.release };
+      } catch (error) {
+        held?.release();
+        // Whatever it is, it is not the client's fault.
+        return refuse(new Error(`${api.name}'s answer cannot be encoded`, { cause: error }));
+      }
     };
-    const refuse = (error: unknown): Answer => this.#refused(api, version, correlationId, error);
+    let result: unknown;
     try {
-      const result = served.handler(full, request as never, version);
-      if (result instanceof Promise) return result.then(encode).catch(refuse);
-      return encode(result);
+      result = served.handler(full, request as never, version);
     } catch (error) {
-      if (error instanceof MalformedError) throw error;
       return refuse(error);
     }
+    return result instanceof Promise ? result.then(encode, refuse) : encode(result);
   }
 
   /** KIP-511: an ApiVersions from the future is answered in version 0 with what this broker speaks. */
@@ -101,18 +105,14 @@ export class Dispatcher {
   /** A whole request refused: by the response's own error field, if it has one. */
   #refused(api: ApiDefinition, version: number, correlationId: number, error: unknown): Answer {
     if (error instanceof InvariantError) this.#panic(error);
+    if (error instanceof MalformedError) throw error;
     const known = error instanceof ProtocolError;
-    if (!known) {
-      this.#logger.error("request failed", {
-        api: api.name,
-        version,
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      });
+    if (!inVersions(api.response.fields["errorCode"]?.versions, version)) {
+      if (known) throw new MalformedError(`${api.name} ${version} refused: ${error.message}`);
+      throw new Error(`${api.name} ${version} failed`, { cause: error });
     }
-    if (!("errorCode" in api.response.fields)) {
-      throw new MalformedError(
-        `${api.name} failed and its response cannot say so: ${String(error)}`,
-      );
+    if (!known) {
+      this.#logger.error("request failed", { api: api.name, version, error: textOf(error) });
     }
     const value = {
       errorCode: known ? error.errorCode : ErrorCode.UNKNOWN_SERVER_ERROR,
@@ -121,4 +121,11 @@ export class Dispatcher {
     const body = api.response.encodeParts(value as never, version);
     return { parts: [responseHeader(api.response, version, correlationId), ...body] };
   }
+}
+
+/** An error with its stack, and those that caused it, for the log. */
+export function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.stack ?? error.message;
+  return error.cause === undefined ? own : `${own}\ncaused by ${textOf(error.cause)}`;
 }

@@ -54,7 +54,7 @@ export async function runBroker(env: NodeJS.ProcessEnv): Promise<void> {
       scheduler: realScheduler,
       random: systemRandom,
       storage,
-      network: createTcpNetwork({ logger }),
+      network: createTcpNetwork({ logger, idleMs: config.number("connections.max.idle.ms") }),
       kube,
       logger,
       panic,

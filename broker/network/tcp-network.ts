@@ -3,9 +3,12 @@ import { totalLength } from "../../lib/bytes.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
 import { FrameSplitter } from "../protocol/framing.ts";
+import { MalformedError } from "../protocol/reader.ts";
 import type { ChannelHandlers, FrameChannel, Listening, Network } from "./frame-channel.ts";
 
 const SCRATCH_BYTES = 64 * 1024;
+/** How long what was already sent may take to leave after a close; one who does not read is not waited for. */
+const LINGER_MS = 5000;
 
 /** One receive buffer for all connections: what arrives is handled, or copied, before the next read. */
 const scratch = new Uint8Array(SCRATCH_BYTES);
@@ -16,8 +19,11 @@ const scratch = new Uint8Array(SCRATCH_BYTES);
  */
 export function createTcpNetwork(options: {
   readonly logger: Logger;
+  /** connections.max.idle.ms: an accepted connection on which nothing moves for so long is closed; never without it. */
   readonly idleMs?: Millis;
+  readonly lingerMs?: Millis;
 }): Network {
+  const { logger, idleMs, lingerMs = LINGER_MS } = options;
   return {
     connect(host, port, handlers, { timeout, maxFrameBytes }) {
       return new Promise((resolve, reject) => {
@@ -36,8 +42,8 @@ export function createTcpNetwork(options: {
         socket.once("connect", () => {
           clearTimeout(timer);
           socket.removeAllListeners("error");
-          const channel = new TcpChannel(socket, `${host}:${port}`);
-          receiver.attach(channel, handlers, options.logger);
+          const channel = new TcpChannel(socket, `${host}:${port}`, lingerMs);
+          receiver.attach(channel, handlers, logger);
           resolve(channel);
         });
       });
@@ -48,7 +54,7 @@ export function createTcpNetwork(options: {
       const server = net.createServer({ pauseOnConnect: true, noDelay: true }, (accepted) => {
         const remote = `${accepted.remoteAddress ?? "?"}:${accepted.remotePort ?? 0}`;
         if (open.size >= maxConnections) {
-          options.logger.warn("connection refused: max.connections reached", {
+          logger.warn("connection refused: max.connections reached", {
             remote,
             maxConnections,
           });
@@ -57,17 +63,20 @@ export function createTcpNetwork(options: {
         }
         const receiver = new Receiver(maxFrameBytes);
         const socket = takeOver(accepted, receiver);
-        const channel = new TcpChannel(socket, remote);
+        const channel = new TcpChannel(socket, remote, lingerMs);
         open.add(channel);
         socket.once("close", () => {
           open.delete(channel);
           // Without its handle it is only what the server counts its connections by.
           accepted.destroy();
         });
-        if (options.idleMs !== undefined) {
-          socket.setTimeout(options.idleMs, () => socket.destroy());
+        if (idleMs !== undefined) {
+          socket.setTimeout(idleMs, () => {
+            reportIdle(logger, channel, receiver, idleMs);
+            socket.destroy();
+          });
         }
-        receiver.attach(channel, accept(channel), options.logger);
+        receiver.attach(channel, accept(channel), logger);
         socket.resume();
       });
       return new Promise<Listening>((resolve, reject) => {
@@ -75,7 +84,7 @@ export function createTcpNetwork(options: {
         server.listen({ host, port, backlog: 1024 }, () => {
           server.removeListener("error", reject);
           server.on("error", (error) => {
-            options.logger.warn("listener", { error: error.message });
+            logger.warn("listener", { error: error.message });
           });
           const address = server.address();
           resolve({
@@ -94,6 +103,21 @@ export function createTcpNetwork(options: {
   };
 }
 
+/** An unused connection is nothing to speak of; one that holds memory here without going on is. */
+function reportIdle(logger: Logger, channel: TcpChannel, receiver: Receiver, idleMs: Millis): void {
+  const { remote, bufferedBytes } = channel;
+  if (receiver.buffered === 0 && bufferedBytes === 0) {
+    logger.debug("connection closed: idle", { remote });
+    return;
+  }
+  logger.warn("connection closed: nothing moved", {
+    remote,
+    idleMs,
+    unfinishedRequestBytes: receiver.buffered,
+    untakenAnswerBytes: bufferedBytes,
+  });
+}
+
 /** A socket of our own on the handle of an accepted one that has not read yet. */
 function takeOver(accepted: net.Socket, receiver: Receiver): net.Socket {
   const holder = accepted as unknown as { _handle: { readonly reading?: boolean } | null };
@@ -109,7 +133,8 @@ function takeOver(accepted: net.Socket, receiver: Receiver): net.Socket {
 class Receiver {
   readonly #splitter: FrameSplitter;
   #deliver: ((frame: Uint8Array) => void) | undefined;
-  #fail: ((error: Error) => void) | undefined;
+  #fail: ((error: Error, spoken: string | undefined) => void) | undefined;
+  #begun = false;
 
   constructor(maxFrameBytes: number) {
     this.#splitter = new FrameSplitter(maxFrameBytes);
@@ -123,20 +148,29 @@ class Receiver {
       try {
         this.#splitter.push(buffer.subarray(0, bytes), deliver);
       } catch (error) {
-        this.#fail?.(error instanceof Error ? error : new Error(String(error)));
+        // What else is thrown is a fault of ours, and not to be taken for the other side's.
+        if (!(error instanceof MalformedError)) throw error;
+        this.#fail?.(error, this.#begun ? undefined : otherProtocol(buffer));
       }
+      this.#begun = true;
       return true;
     },
   };
+
+  /** Bytes of a frame that has not come whole. */
+  get buffered(): number {
+    return this.#splitter.buffered;
+  }
 
   attach(channel: TcpChannel, handlers: ChannelHandlers, logger: Logger): void {
     this.#deliver = (frame) => {
       if (!channel.closed) handlers.onFrame(frame);
     };
-    this.#fail = (error) => {
+    this.#fail = (error, spoken) => {
       logger.warn("connection closed: not the protocol", {
         remote: channel.remote,
         error: error.message,
+        ...(spoken === undefined ? {} : { spoken }),
       });
       channel.fail(error);
     };
@@ -144,16 +178,25 @@ class Receiver {
   }
 }
 
+/** What a client speaks that has come to the wrong port, by the first bytes. */
+function otherProtocol(bytes: Uint8Array): string | undefined {
+  if (bytes[0] === 0x16 && bytes[1] === 0x03) return "TLS";
+  const word = String.fromCharCode(...bytes.subarray(0, 4));
+  return /^(GET |HEAD|POST|PUT |DELE|OPTI|PRI )/.test(word) ? "HTTP" : undefined;
+}
+
 class TcpChannel implements FrameChannel {
   readonly remote: string;
   readonly #socket: net.Socket;
   #corked = false;
+  readonly #lingerMs: Millis;
   #error: Error | undefined;
   closed = false;
 
-  constructor(socket: net.Socket, remote: string) {
+  constructor(socket: net.Socket, remote: string, lingerMs: Millis) {
     this.#socket = socket;
     this.remote = remote;
+    this.#lingerMs = lingerMs;
   }
 
   attach(handlers: ChannelHandlers): void {
@@ -201,6 +244,9 @@ class TcpChannel implements FrameChannel {
 
   close(): void {
     this.#socket.destroySoon();
+    if (this.#socket.destroyed) return;
+    const timer = setTimeout(() => this.#socket.destroy(), this.#lingerMs);
+    this.#socket.once("close", () => clearTimeout(timer));
   }
 
   fail(error: Error): void {

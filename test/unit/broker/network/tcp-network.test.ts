@@ -1,0 +1,236 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import type {
+  ChannelHandlers,
+  FrameChannel,
+  Listening,
+} from "../../../../broker/network/frame-channel.ts";
+import { createTcpNetwork } from "../../../../broker/network/tcp-network.ts";
+import { KeptLog } from "./fakes.ts";
+
+interface Accepted {
+  readonly channel: FrameChannel;
+  readonly frames: Uint8Array[];
+  readonly closed: Promise<Error | undefined>;
+}
+
+const LIMITS = { maxFrameBytes: 1024, maxConnections: 3 };
+
+/** A listener that keeps what it is given; `respond` may answer a frame. */
+async function listening(
+  options: { idleMs?: number; lingerMs?: number } = {},
+  respond: (channel: FrameChannel, frame: Uint8Array) => void = () => undefined,
+): Promise<{ server: Listening; log: KeptLog; accepted: Accepted[] }> {
+  const log = new KeptLog();
+  const accepted: Accepted[] = [];
+  const accept = (channel: FrameChannel): ChannelHandlers => {
+    const frames: Uint8Array[] = [];
+    let onClose: ChannelHandlers["onClose"] = () => undefined;
+    const closed = new Promise<Error | undefined>((resolve) => (onClose = resolve));
+    accepted.push({ channel, frames, closed });
+    return {
+      onFrame: (frame) => {
+        frames.push(frame.slice());
+        respond(channel, frame);
+      },
+      onClose,
+    };
+  };
+  const server = await createTcpNetwork({ logger: log, ...options }).listen(
+    "127.0.0.1",
+    0,
+    accept,
+    LIMITS,
+  );
+  opened.push(server);
+  return { server, log, accepted };
+}
+
+const opened: Listening[] = [];
+const clients: net.Socket[] = [];
+
+async function client(server: Listening): Promise<net.Socket> {
+  const socket = net.connect({ host: "127.0.0.1", port: server.port });
+  socket.on("error", () => undefined);
+  clients.push(socket);
+  await once(socket, "connect");
+  return socket;
+}
+
+/** Resolves when the other side has closed. */
+async function ended(socket: net.Socket): Promise<void> {
+  socket.resume();
+  if (!socket.closed) await once(socket, "close");
+}
+
+function framed(...content: number[]): Buffer {
+  const frame = Buffer.alloc(4 + content.length);
+  frame.writeInt32BE(content.length);
+  frame.set(content, 4);
+  return frame;
+}
+
+describe("tcp network", () => {
+  afterEach(async () => {
+    for (const socket of clients.splice(0)) socket.destroy();
+    for (const server of opened.splice(0)) await server.close();
+  });
+
+  it("takes frames apart and puts them together, however they are cut", async () => {
+    const { server } = await listening({}, (channel, frame) => {
+      channel.send([frame.slice(0, 1), frame.slice(1)]);
+    });
+    const socket = await client(server);
+    const sent = Buffer.concat([framed(1, 2, 3), framed(), framed(4)]);
+    for (const byte of sent) {
+      socket.write(Uint8Array.of(byte));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    let received = Buffer.alloc(0);
+    while (received.length < sent.length) {
+      const [chunk] = (await once(socket, "data")) as [Buffer];
+      received = Buffer.concat([received, chunk]);
+    }
+    assert.deepEqual(received, sent);
+  });
+
+  it("closes an idle connection, and says so quietly", async () => {
+    const { server, log, accepted } = await listening({ idleMs: 20 });
+    const socket = await client(server);
+    await ended(socket);
+    assert.equal(await accepted[0]?.closed, undefined);
+    assert.deepEqual(
+      log.lines.map((line) => line.level),
+      ["debug"],
+    );
+  });
+
+  it("closes one that stops in the middle of a request with one line, and serves others meanwhile", async () => {
+    const { server, log, accepted } = await listening({ idleMs: 50 }, (channel, frame) => {
+      channel.send([frame.slice()]);
+    });
+    const silent = await client(server);
+    silent.write(framed(1, 2, 3, 4).subarray(0, 6));
+    const busy = await client(server);
+    const gone = ended(silent).then(() => "gone");
+    for (;;) {
+      busy.write(framed(9));
+      const next = await Promise.race([once(busy, "data"), gone]);
+      if (next === "gone") break;
+    }
+    assert.equal(accepted[0]?.frames.length, 0);
+    assert.deepEqual(
+      log.lines.map(({ level, message, fields }) => [
+        level,
+        message,
+        fields?.["unfinishedRequestBytes"],
+      ]),
+      [["warn", "connection closed: nothing moved", 6]],
+    );
+    assert.equal(busy.closed, false);
+  });
+
+  for (const [what, bytes, spoken] of [
+    ["a frame of 2 GB", Buffer.from([0x7f, 0xff, 0xff, 0xff, 0]), undefined],
+    ["a negative length", Buffer.from([0xff, 0, 0, 0]), undefined],
+    ["a TLS client hello", Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]), "TLS"],
+    ["an HTTP request", Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), "HTTP"],
+  ] as const) {
+    it(`closes for ${what}, with one line`, async () => {
+      const { server, log, accepted } = await listening();
+      const socket = await client(server);
+      socket.write(bytes);
+      await ended(socket);
+      assert.ok((await accepted[0]?.closed) instanceof Error);
+      assert.equal(accepted[0]?.frames.length, 0);
+      assert.deepEqual(
+        log.lines.map(({ level, message, fields }) => [level, message, fields?.["spoken"]]),
+        [["warn", "connection closed: not the protocol", spoken]],
+      );
+    });
+  }
+
+  it("takes no more connections than it may, and takes them again when others have gone", async () => {
+    const { server, log, accepted } = await listening({}, (channel, frame) => {
+      channel.send([frame.slice()]);
+    });
+    const inside = [await client(server), await client(server), await client(server)];
+    for (const socket of inside) {
+      socket.write(framed(1));
+      await once(socket, "data");
+    }
+    await ended(await client(server));
+    assert.equal(accepted.length, 3);
+    assert.deepEqual(
+      log.lines.map((line) => line.message),
+      ["connection refused: max.connections reached"],
+    );
+    inside[0]?.destroy();
+    await accepted[0]?.closed;
+    const another = await client(server);
+    another.write(framed(2));
+    await once(another, "data");
+    assert.equal(accepted.length, 4);
+  });
+
+  it("does not wait for ever for one who does not read, neither on a close nor on a stop", async () => {
+    const { server, accepted } = await listening({ lingerMs: 20 }, (channel) => {
+      for (let i = 0; i < 64; i++) channel.send([new Uint8Array(1024 * 1024)]);
+      channel.close();
+    });
+    const socket = await client(server);
+    socket.pause();
+    socket.write(framed(1));
+    while (accepted.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await accepted[0]?.closed;
+    const other = await client(server);
+    other.pause();
+    other.write(framed(1));
+    await server.close();
+    opened.length = 0;
+  });
+
+  it("does not read while it is told not to, and gives memory back once what was sent is gone", async () => {
+    let released = 0;
+    const { server, accepted } = await listening({}, (channel, frame) => {
+      channel.send([frame.slice()], () => released++);
+      channel.setReading(frame[0] !== 1);
+    });
+    const socket = await client(server);
+    socket.write(framed(1));
+    await once(socket, "data");
+    socket.write(framed(2));
+    await new Promise((resolve) => socket.write(framed(3), resolve));
+    assert.equal(accepted[0]?.frames.length, 1);
+    accepted[0]?.channel.setReading(true);
+    let received = 0;
+    while (received < 10) received += ((await once(socket, "data")) as [Buffer])[0].length;
+    assert.equal(accepted[0]?.frames.length, 3);
+    assert.equal(released, 3);
+  });
+
+  it("gives memory back when the connection has gone before", async () => {
+    const { server, accepted } = await listening();
+    const socket = await client(server);
+    socket.write(framed(1));
+    while (accepted[0]?.frames.length !== 1) await new Promise((resolve) => setImmediate(resolve));
+    socket.destroy();
+    await accepted[0].closed;
+    let released = 0;
+    accepted[0].channel.send([new Uint8Array(1)], () => released++);
+    assert.equal(released, 1);
+  });
+
+  it("refuses to connect where nobody listens", async () => {
+    const { server } = await listening();
+    await server.close();
+    opened.length = 0;
+    const handlers = { onFrame: () => undefined, onClose: () => undefined };
+    const network = createTcpNetwork({ logger: new KeptLog() });
+    await assert.rejects(
+      network.connect("127.0.0.1", server.port, handlers, { timeout: 1000, maxFrameBytes: 10 }),
+      { code: "ECONNREFUSED" },
+    );
+  });
+});

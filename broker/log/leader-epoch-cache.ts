@@ -20,7 +20,7 @@ export class LeaderEpochCache {
   /** Notes that `epoch` begins at `startOffset`. @returns whether that was news. */
   assign(epoch: number, startOffset: Offset): boolean {
     const last = this.#entries.at(-1);
-    if (last !== undefined && last.epoch === epoch) return false;
+    if (last !== undefined && last.epoch === epoch && startOffset >= last.startOffset) return false;
     // What a newer epoch contradicts was never committed: entries at or above either coordinate go (KIP-279).
     const kept = this.#entries.filter((one) => one.epoch < epoch && one.startOffset < startOffset);
     this.#entries = [...kept, { epoch, startOffset }];
@@ -30,7 +30,9 @@ export class LeaderEpochCache {
   /** Largest known epoch at or below `epoch` and where it ends; offset -1 when `epoch` is above all known. */
   endOf(epoch: number, logEndOffset: Offset): EpochEnd {
     const last = this.#entries.at(-1);
-    if (last === undefined || epoch > last.epoch) return { leaderEpoch: -1, endOffset: -1 };
+    if (last === undefined || epoch > last.epoch || epoch < 0) {
+      return { leaderEpoch: -1, endOffset: -1 };
+    }
     if (epoch === last.epoch) return { leaderEpoch: epoch, endOffset: logEndOffset };
     const above = this.#entries.findIndex((one) => one.epoch > epoch);
     const endOffset = this.#entries[above]?.startOffset ?? logEndOffset;

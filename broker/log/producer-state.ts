@@ -11,7 +11,6 @@ interface ProducedBatch {
   readonly lastSequence: number;
   readonly baseOffset: Offset;
   readonly lastOffset: Offset;
-  readonly timestamp: EpochMillis;
 }
 
 export interface ProducerEntry {
@@ -28,7 +27,9 @@ export interface ProducerEntry {
 const BATCHES_KEPT = 5;
 const MAX_SEQUENCE = 2 ** 31 - 1;
 const SNAPSHOT_VERSION = 1;
+const SNAPSHOT_HEADER_BYTES = 2 + 4 + 4;
 const SNAPSHOT_ENTRY_BYTES = 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8;
+const EARLIER_BATCH_BYTES = 4 + 8 + 4;
 
 function lastSequenceOf(batch: BatchHeader): number {
   return (batch.baseSequence + batch.lastOffsetDelta) % (MAX_SEQUENCE + 1);
@@ -113,7 +114,6 @@ export class ProducerState {
       lastSequence: lastSequenceOf(batch),
       baseOffset: batch.baseOffset,
       lastOffset: batch.lastOffset,
-      timestamp: batch.maxTimestamp,
     });
     if (entry.batches.length > BATCHES_KEPT) entry.batches.shift();
   }
@@ -147,73 +147,85 @@ export class ProducerState {
     this.#producers.clear();
   }
 
-  /** Kafka's producer snapshot file: version, checksum, then an entry a producer with its last batch. */
+  /**
+   * Kafka's producer snapshot file: version, checksum, then an entry a producer with its last batch. Behind them, where
+   * Kafka does not look, come the producers' earlier batches, so that repeats of those are known after a restart too.
+   */
   encode(): Uint8Array {
-    const bytes = new Uint8Array(2 + 4 + 4 + this.#producers.size * SNAPSHOT_ENTRY_BYTES);
+    let earlier = 0;
+    for (const { batches } of this.#producers.values()) earlier += Math.max(0, batches.length - 1);
+    const entries = this.#producers.size * (SNAPSHOT_ENTRY_BYTES + 1);
+    const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES + entries + earlier * EARLIER_BATCH_BYTES);
     const view = new DataView(bytes.buffer);
     view.setInt16(0, SNAPSHOT_VERSION);
     view.setInt32(6, this.#producers.size);
-    let at = 10;
+    let at = SNAPSHOT_HEADER_BYTES;
+    const int32 = (value: number): void => {
+      view.setInt32(at, value);
+      at += 4;
+    };
     const int64 = (value: number): void => {
       view.setBigInt64(at, BigInt(value));
       at += 8;
     };
+    const batch = (one: ProducedBatch | undefined): void => {
+      int32(one?.lastSequence ?? -1);
+      int64(one?.lastOffset ?? -1);
+      int32(one === undefined ? 0 : one.lastOffset - one.baseOffset);
+    };
     for (const entry of this.#producers.values()) {
-      const last = entry.batches.at(-1);
       int64(entry.producerId);
       view.setInt16(at, entry.producerEpoch);
       at += 2;
-      view.setInt32(at, last?.lastSequence ?? -1);
-      at += 4;
-      int64(last?.lastOffset ?? -1);
-      view.setInt32(at, last === undefined ? 0 : last.lastOffset - last.baseOffset);
-      at += 4;
+      batch(entry.batches.at(-1));
       int64(entry.lastTimestamp);
-      view.setInt32(at, entry.coordinatorEpoch);
-      at += 4;
+      int32(entry.coordinatorEpoch);
       int64(entry.currentTxnFirstOffset);
+    }
+    for (const { batches } of this.#producers.values()) {
+      view.setInt8(at++, Math.max(0, batches.length - 1));
+      for (const one of batches.slice(0, -1)) batch(one);
     }
     view.setUint32(2, crc32c(bytes, 6));
     return bytes;
   }
 
-  /** The state of a snapshot, or undefined when it is torn. */
+  /** The state of a snapshot, Kafka's own as well, or undefined when it is torn. */
   static decode(bytes: Uint8Array): ProducerState | undefined {
-    if (bytes.length < 10) return undefined;
+    if (bytes.length < SNAPSHOT_HEADER_BYTES) return undefined;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const count = view.getInt32(6);
     if (view.getInt16(0) !== SNAPSHOT_VERSION || view.getUint32(2) !== crc32c(bytes, 6))
       return undefined;
-    if (bytes.length !== 10 + count * SNAPSHOT_ENTRY_BYTES) return undefined;
     const state = new ProducerState();
-    for (let i = 0; i < count; i++) {
-      const at = 10 + i * SNAPSHOT_ENTRY_BYTES;
-      const lastSequence = view.getInt32(at + 10);
-      const lastOffset = Number(view.getBigInt64(at + 14));
-      const offsetDelta = view.getInt32(at + 22);
-      const lastTimestamp = Number(view.getBigInt64(at + 26));
+    const batch = (at: number): ProducedBatch[] => {
+      const lastSequence = view.getInt32(at);
+      const lastOffset = Number(view.getBigInt64(at + 4));
+      const offsetDelta = view.getInt32(at + 12);
+      if (lastOffset < 0) return [];
+      const first = lastSequence - offsetDelta;
+      const firstSequence = first < 0 ? first + MAX_SEQUENCE + 1 : first;
+      return [{ firstSequence, lastSequence, baseOffset: lastOffset - offsetDelta, lastOffset }];
+    };
+    let at = SNAPSHOT_HEADER_BYTES;
+    for (let i = 0; i < count; i++, at += SNAPSHOT_ENTRY_BYTES) {
       const producerId = Number(view.getBigInt64(at));
-      const firstSequence = lastSequence - offsetDelta;
       state.#producers.set(producerId, {
         producerId,
         producerEpoch: view.getInt16(at + 8),
-        batches:
-          lastOffset < 0
-            ? []
-            : [
-                {
-                  firstSequence:
-                    firstSequence < 0 ? firstSequence + MAX_SEQUENCE + 1 : firstSequence,
-                  lastSequence,
-                  baseOffset: lastOffset - offsetDelta,
-                  lastOffset,
-                  timestamp: lastTimestamp,
-                },
-              ],
-        lastTimestamp,
+        batches: batch(at + 10),
+        lastTimestamp: Number(view.getBigInt64(at + 26)),
         coordinatorEpoch: view.getInt32(at + 34),
         currentTxnFirstOffset: Number(view.getBigInt64(at + 38)),
       });
+    }
+    if (at === bytes.length) return state;
+    for (const entry of state.#producers.values()) {
+      const earlier: ProducedBatch[] = [];
+      for (let left = view.getInt8(at++); left > 0; left--, at += EARLIER_BATCH_BYTES) {
+        earlier.push(...batch(at));
+      }
+      entry.batches = [...earlier, ...entry.batches];
     }
     return state;
   }

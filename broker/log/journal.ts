@@ -43,6 +43,8 @@ interface OpenJournalFile {
   readonly open: StorageFile;
   readonly info: JournalFile;
   headerWritten: boolean;
+  /** Its name is on stable storage. */
+  named: boolean;
 }
 
 interface Piece {
@@ -69,7 +71,10 @@ export class Journal {
   #waiters: { readonly position: number; readonly resolve: () => void }[] = [];
   #flushPlanned = false;
   #flushing = false;
+  /** The volume was full; what could not be written is tried again in a while. */
   #failing = false;
+  /** The volume has failed: nothing is written any more, this process ends. */
+  #failed = false;
   #closed = false;
   #file: OpenJournalFile | undefined;
   #files: JournalFile[] = [];
@@ -133,9 +138,9 @@ export class Journal {
   get position(): number {
     return this.#appended;
   }
-  /** The volume is full: nothing may be appended until it is not. */
+  /** The volume is full or has failed: nothing may be appended until it is not. */
   get refusing(): boolean {
-    return this.#failing || this.#closed;
+    return this.#failing || this.#failed || this.#closed;
   }
 
   /**
@@ -197,12 +202,16 @@ export class Journal {
   }
 
   #planFlush(): void {
-    if (this.#flushPlanned || this.#flushing || this.#failing) return;
+    if (this.#flushPlanned || this.#flushing || this.#failing || this.#failed) return;
     this.#flushPlanned = true;
     this.#scheduler.soon(() => {
       this.#flushPlanned = false;
       if (this.#closed || this.#flushing) return;
-      this.#flushAll().catch((error: unknown) => this.#panic(error));
+      this.#flushAll().catch((error: unknown) => {
+        if (this.#closed) return;
+        this.#failed = true;
+        this.#panic(error);
+      });
     });
   }
 
@@ -214,11 +223,13 @@ export class Journal {
       const position = this.#appended;
       this.#pieces = [];
       this.#dirty = new Map();
+      let file: OpenJournalFile;
+      let bytes = 0;
+      for (const { from, to } of pieces) bytes += to - from;
       try {
-        await this.#write(pieces);
+        file = await this.#write(pieces, bytes);
       } catch (error) {
         if (this.#closed) break;
-        // Whether a failed fdatasync lost anything cannot be known: only a full volume, found by the write, is coped with.
         if (!(error instanceof StorageError) || error.code !== "ENOSPC") throw error;
         this.#putBack(pieces, dirty);
         this.#logger.error("the volume is full: appends are refused", { retryMs: RETRY_MS });
@@ -229,6 +240,12 @@ export class Journal {
         });
         break;
       }
+      // What a failed sync has lost cannot be known, and the next one would not tell: it is never tried again, whatever
+      // the reason. Only a full volume that a write has found is coped with.
+      await file.open.sync();
+      if (!file.named) await this.#storage.syncDirectory(DIRECTORY);
+      file.named = true;
+      file.info.end += bytes;
       for (const piece of pieces) piece.extent.holds--;
       this.#synced = position;
       for (const [client, { offset, generation }] of dirty) client.markStable(offset, generation);
@@ -251,10 +268,8 @@ export class Journal {
     for (const waiter of done) waiter.resolve();
   }
 
-  async #write(pieces: readonly Piece[]): Promise<void> {
+  async #write(pieces: readonly Piece[], bytes: number): Promise<OpenJournalFile> {
     const parts = pieces.map(({ extent, from, to }) => extent.bytes.subarray(from, to));
-    let bytes = 0;
-    for (const part of parts) bytes += part.length;
     const file = await this.#fileFor(bytes);
     const at = FILE_HEADER_BYTES + file.info.end - file.info.start;
     if (!file.headerWritten) {
@@ -263,8 +278,7 @@ export class Journal {
     }
     if (bytes <= SYNC_WRITE_BYTES) file.open.writeSync(at, parts);
     else await file.open.write(at, parts);
-    await file.open.sync();
-    file.info.end += bytes;
+    return file;
   }
 
   async #fileFor(bytes: number): Promise<OpenJournalFile> {
@@ -275,17 +289,18 @@ export class Journal {
       this.#file = undefined;
       await present.open.close();
     }
-    const spare = this.#spares.pop();
-    const name = spare ?? `${String(this.#nextName++).padStart(10, "0")}.journal`;
+    const spare = this.#spares.at(-1);
+    const name = spare ?? `${String(this.#nextName).padStart(10, "0")}.journal`;
     const open = await this.#storage.open(`${DIRECTORY}/${name}`, "create");
-    if (spare === undefined) await this.#storage.syncDirectory(DIRECTORY);
+    if (spare === undefined) this.#nextName++;
+    else this.#spares.pop();
     const info: JournalFile = { name, start: this.#synced, end: this.#synced };
     assert(
       !this.#files.some((file) => file.name === name),
       "L2: a journal file in use is not recycled",
     );
     this.#files.push(info);
-    const opened = { open, info, headerWritten: false };
+    const opened = { open, info, headerWritten: false, named: spare !== undefined };
     this.#file = opened;
     return opened;
   }

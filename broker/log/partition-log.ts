@@ -124,7 +124,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
     return this.#writtenOffset;
   }
   get lastRecordEpoch(): number {
-    return this.#logEndOffset > this.#logStartOffset ? this.epochs.epochAt(this.#logEndOffset - 1) : -1;
+    return this.#logEndOffset > this.#logStartOffset
+      ? this.epochs.epochAt(this.#logEndOffset - 1)
+      : -1;
   }
   get latestEpoch(): number {
     return this.epochs.latest;

@@ -93,6 +93,10 @@ export class Broker {
   get inTouch(): boolean {
     return this.#contact.inTouch(this.#environment.scheduler.now());
   }
+  /** For how long neither controller nor API was heard. */
+  get silenceMs(): number {
+    return this.#contact.silence(this.#environment.scheduler.now());
+  }
   get patches(): number {
     return this.#store.patches;
   }

@@ -37,6 +37,8 @@ export interface SimBroker {
   readonly id: number;
   readonly host: string;
   readonly storage: MemoryStorage;
+  /** How many times slower its disk is than others. */
+  readonly slowDisk: number;
   process: SimProcess;
   broker: Broker | undefined;
   /** It is to stay away until somebody starts it. */
@@ -90,6 +92,7 @@ export class SimCluster {
       id,
       host: `broker-${id}`,
       storage: new MemoryStorage(),
+      slowDisk: random.below(5) === 0 ? 5 + random.below(60) : 1,
       process: new SimProcess(`broker-${id}`, 0, clock),
       broker: undefined,
       down: true,
@@ -161,7 +164,7 @@ export class SimCluster {
     const diskRandom = seededRandom(this.#random.below(2 ** 31));
     one.storage.setOptions({
       scheduler: process.scheduler,
-      delay: () => diskDelay(diskRandom),
+      delay: () => diskDelay(diskRandom, one.slowDisk),
     });
     const logger = this.#logger.child({ broker: id, process: process.incarnation });
     const broker = new Broker(
@@ -319,7 +322,11 @@ export class SimCluster {
   }
 }
 
+/** broker.session.timeout.ms */
+export const SESSION_TIMEOUT_MS = 2000;
+
 const CONFIG: ReadonlyMap<string, string> = new Map([
+  ["broker.session.timeout.ms", String(SESSION_TIMEOUT_MS)],
   ["replica.lag.time.max.ms", "3000"],
   ["forebay.leader.settle.ms", "1500"],
   ["group.initial.rebalance.delay.ms", "0"],
@@ -327,8 +334,8 @@ const CONFIG: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Mostly fast, at times slow. */
-function diskDelay(random: Random): number {
+function diskDelay(random: Random, slower: number): number {
   const kind = random.below(200);
   if (kind === 0) return random.next() * 80;
-  return 0.02 + random.next() * (kind < 20 ? 4 : 0.5);
+  return 0.02 + random.next() * (kind < 20 ? 4 : 0.5) * slower;
 }

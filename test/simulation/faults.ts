@@ -13,7 +13,7 @@ const KINDS = [
   ["apiCut", 3],
   ["apiOutage", 1],
   ["drain", 2],
-  ["all", 1],
+  ["all", 2],
   ["loseVolume", 2],
   ["operator", 1],
 ] as const;
@@ -38,7 +38,7 @@ export class FaultPlan {
     this.#clock = clock;
     this.#random = random;
     this.#history = history;
-    this.#betweenMs = 200 + random.below(2500);
+    this.#betweenMs = random.below(3) === 0 ? 40 + random.below(300) : 200 + random.below(2500);
     // Each seed leaves some kinds out, so that the others meet more often.
     const kept = KINDS.filter(() => random.below(3) > 0);
     this.#kinds = kept.length === 0 ? KINDS : kept;
@@ -47,6 +47,8 @@ export class FaultPlan {
   start(): void {
     this.#running = true;
     this.#cluster.kube.faultsPerMille = this.#random.below(2) === 0 ? 0 : this.#random.below(40);
+    // An API that is slow makes every compare-and-swap a long time in flight.
+    if (this.#random.below(3) === 0) this.#cluster.kube.delayMs = 20 + this.#random.below(500);
     this.#next();
   }
 

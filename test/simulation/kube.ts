@@ -26,8 +26,8 @@ export class SimKube {
   readonly #away = new Map<string, number>();
   /** Of a thousand calls so many are lost, busy, or answered after they were lost. */
   faultsPerMille = 0;
-  /** Planted bugs change what the API does; see planted.ts. */
-  wrap: ((api: KubeApi, host: string) => KubeApi) | undefined;
+  /** Longest time on the way, there or back. */
+  delayMs = 2;
 
   constructor(clock: SimClock, random: Random, store: ObjectStore) {
     this.#clock = clock;
@@ -43,6 +43,7 @@ export class SimKube {
   heal(): void {
     this.#away.clear();
     this.faultsPerMille = 0;
+    this.delayMs = 2;
   }
 
   isAway(host: string): boolean {
@@ -57,7 +58,7 @@ export class SimKube {
       scheduler: this.#clock,
       fault: (call) => this.#fault(process.host, call),
     });
-    const api: KubeApi = {
+    return {
       get: (resource, namespace, name) => process.gate(inner.get(resource, namespace, name)),
       list: (resource, namespace, options) =>
         process.gate(inner.list(resource, namespace, options)),
@@ -79,7 +80,6 @@ export class SimKube {
         return handle;
       },
     };
-    return this.wrap?.(api, process.host) ?? api;
   }
 
   #until(host: string): number {
@@ -88,7 +88,7 @@ export class SimKube {
 
   #fault(host: string, call: KubeCall): KubeFault | undefined {
     const random = this.#random;
-    const delayMs = 0.2 + random.next() * 2;
+    const delayMs = 0.2 + random.next() * this.delayMs;
     const away = this.#until(host) - this.#clock.now();
     if (call.verb === "watch") {
       if (away > 0) {

@@ -10,6 +10,8 @@ async function main(): Promise<void> {
       from: { type: "string", default: "1" },
       seed: { type: "string" },
       logs: { type: "boolean", default: false },
+      // End at the first seed that fails.
+      bail: { type: "boolean", default: false },
     },
   });
   if (values.seed !== undefined) {
@@ -40,6 +42,7 @@ async function main(): Promise<void> {
     if (first === undefined) continue;
     failed++;
     console.log(`seed ${seed}: ${first.invariant}: ${first.message.split("\n")[0] ?? ""}`);
+    if (values.bail) break;
   }
   const seconds = (performance.now() - started) / 1000;
   console.log(

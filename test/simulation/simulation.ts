@@ -1,6 +1,7 @@
 import { seededRandom, type Random } from "../../lib/random.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { KafkaClient } from "../support/kafka-client.ts";
+import { watchContact } from "./checkers/contact.ts";
 import { LeaderChecker } from "./checkers/leaders.ts";
 import { checkAcknowledged, checkReplicas, type LogEntry, readLog } from "./checkers/logs.ts";
 import { type ClientWorld, SimProducer, SimReader } from "./clients.ts";
@@ -16,8 +17,6 @@ export interface SimOptions {
   /** Keep the lines of the history: for a person. */
   readonly verbose?: boolean;
   readonly logger?: Logger;
-  /** Changes the world before it begins: see planted.ts. */
-  readonly plant?: (cluster: SimCluster) => void;
 }
 
 export interface Violation {
@@ -95,7 +94,6 @@ class Simulation {
     });
     this.#leaders = new LeaderChecker(report);
     this.#faults = new FaultPlan(this.#cluster, this.#clock, this.#random, this.#history);
-    options.plant?.(this.#cluster);
   }
 
   /** An error that nobody has caught: ours, wherever it came from. */
@@ -216,14 +214,19 @@ class Simulation {
 
   #startClients(): void {
     const random = this.#random;
+    const { brokers } = this.#cluster;
     const world = (name: string): ClientWorld => {
       const process = new SimProcess(name, 0, this.#clock, 0);
       const client = new KafkaClient({
         network: this.#cluster.network.of(process),
         scheduler: process.scheduler,
         clientId: name,
-        bootstrap: this.#cluster.bootstrap,
+        bootstrap: rotated(this.#cluster.bootstrap, random.below(brokers.length)),
         requestTimeoutMs: 2000,
+        onLeaderRequest: (host) =>
+          watchContact(this.#cluster, host, this.#clock, (message) => {
+            this.#violate("R7", message);
+          }),
       });
       this.#clients.push(client);
       return {
@@ -307,6 +310,10 @@ class Simulation {
       history: this.#history.lines,
     };
   }
+}
+
+function rotated<T>(list: readonly T[], by: number): T[] {
+  return [...list.slice(by), ...list.slice(0, by)];
 }
 
 function shapeOf(random: Random): ClusterShape {

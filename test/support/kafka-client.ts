@@ -19,6 +19,8 @@ export interface ClientOptions {
   readonly clientId: string;
   readonly bootstrap: readonly { readonly host: string; readonly port: number }[];
   readonly requestTimeoutMs: Millis;
+  /** Called with the host when an append or a read is sent; what it returns is called if that succeeds. */
+  readonly onLeaderRequest?: (host: string) => () => void;
 }
 
 interface Address {
@@ -100,7 +102,7 @@ export class KafkaClient {
       { transactionalId: null, transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 },
     );
     if (answer.errorCode !== ErrorCode.NONE) throw new BrokerError(answer.errorCode);
-    return { id: Number(answer.producerId), epoch: answer.producerEpoch };
+    return { id: answer.producerId, epoch: answer.producerEpoch };
   }
 
   /** One batch, acks=all. @returns its base offset @throws BrokerError, or an Error without an answer */
@@ -125,24 +127,21 @@ export class KafkaClient {
         timestamp: batch.timestamp,
       })),
     });
-    const answer = await this.#ask(
-      this.#leader(topic, partition),
-      produceRequest,
-      produceResponse,
-      9,
-      {
-        transactionalId: null,
-        acks: -1,
-        timeoutMs,
-        topicData: [
-          { name: topic, topicId: NO_TOPIC_ID, partitionData: [{ index: partition, records }] },
-        ],
-      },
-    );
+    const leader = this.#leader(topic, partition);
+    const served = this.#options.onLeaderRequest?.(leader.host);
+    const answer = await this.#ask(leader, produceRequest, produceResponse, 9, {
+      transactionalId: null,
+      acks: -1,
+      timeoutMs,
+      topicData: [
+        { name: topic, topicId: NO_TOPIC_ID, partitionData: [{ index: partition, records }] },
+      ],
+    });
     const result = answer.responses[0]?.partitionResponses[0];
     if (result === undefined) throw new Error("no answer for the partition");
     if (result.errorCode !== ErrorCode.NONE) throw new BrokerError(result.errorCode);
-    return Number(result.baseOffset);
+    served?.();
+    return result.baseOffset;
   }
 
   /** Committed records from `offset` on, as many as one answer holds. @throws BrokerError, or an Error without an answer */
@@ -152,8 +151,10 @@ export class KafkaClient {
     offset: number,
     maxWaitMs: Millis,
   ): Promise<{ readonly records: readonly ReadRecord[]; readonly highWatermark: number }> {
+    const leader = this.#leader(topic, partition);
+    const served = this.#options.onLeaderRequest?.(leader.host);
     return this.#ask(
-      this.#leader(topic, partition),
+      leader,
       fetchRequest,
       fetchResponse,
       12,
@@ -202,7 +203,8 @@ export class KafkaClient {
             records.push({ offset: record.offset, value });
           }
         }
-        return { records, highWatermark: Number(result.highWatermark) };
+        served?.();
+        return { records, highWatermark: result.highWatermark };
       },
     );
   }

@@ -1,0 +1,31 @@
+import type { SimClock } from "../clock.ts";
+import { SESSION_TIMEOUT_MS, type SimCluster } from "../cluster.ts";
+
+/**
+ * R7 on one request to a leader: if its broker had heard from nobody for the session timeout when the request was sent,
+ * and still had not when the answer came, it must not have served it.
+ * @returns to be called when the request succeeded
+ */
+export function watchContact(
+  cluster: SimCluster,
+  host: string,
+  clock: SimClock,
+  report: (message: string) => void,
+): () => void {
+  const sentAt = clock.now();
+  const one = cluster.brokers.find((candidate) => candidate.host === host);
+  const broker = one?.broker;
+  if (one === undefined || broker === undefined) return () => undefined;
+  const process = one.process;
+  const heardAt = sentAt - broker.silenceMs;
+  return () => {
+    if (one.process !== process || !process.alive || one.broker !== broker) return;
+    const now = clock.now();
+    const unchanged = Math.abs(now - broker.silenceMs - heardAt) < 0.001;
+    if (!unchanged || sentAt - heardAt <= SESSION_TIMEOUT_MS) return;
+    report(
+      `${host} served at ${now.toFixed(0)} ms what was asked at ${sentAt.toFixed(0)} ms, ` +
+        `and had heard from nobody since ${heardAt.toFixed(0)} ms`,
+    );
+  };
+}

@@ -1,0 +1,205 @@
+/** One deliberate mistake: in each file the text, which must occur exactly once, is replaced. */
+export interface Plant {
+  readonly name: string;
+  /** The invariants of docs/invariants.md that it breaks; finding any violation counts. */
+  readonly breaks: string;
+  readonly edits: readonly {
+    /** Below the repository's folder. */
+    readonly file: string;
+    readonly find: string;
+    readonly replace: string;
+  }[];
+}
+
+/** Known mistakes of systems like ours. The simulator must find each of them (plant-hook.ts puts them in). */
+export const PLANTS: readonly Plant[] = [
+  {
+    name: "acknowledge-before-sync",
+    breaks: "L1, R5",
+    edits: [{ file: "broker/log/journal.ts", find: "    await file.open.sync();\n", replace: "" }],
+  },
+  {
+    name: "follower-counts-before-its-sync",
+    breaks: "R2",
+    edits: [
+      {
+        file: "broker/replication/replica-fetcher.ts",
+        find: "if (log.stableOffset < log.logEndOffset) continue;",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "high-watermark-over-committed-isr-only",
+    breaks: "R2",
+    edits: [
+      {
+        file: "broker/replication/leader-replica.ts",
+        find: "for (const id of this.#pending?.add ?? []) lowest = Math.min(lowest, this.followerOffset(id));",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "truncate-by-high-watermark",
+    breaks: "R4, R5",
+    edits: [
+      {
+        file: "broker/replication/partition.ts",
+        find: '    return led ? "lost-leadership" : "same";',
+        replace:
+          "    if (this.#following !== undefined) void this.log.truncateTo(this.log.highWatermark);\n" +
+          '    return led ? "lost-leadership" : "same";',
+      },
+    ],
+  },
+  {
+    name: "never-truncate",
+    breaks: "R4, R6",
+    edits: [
+      {
+        file: "broker/replication/follower-replica.ts",
+        find: "if (lastFetchedEpoch < 0) return undefined;",
+        replace: "if (lastFetchedEpoch < 1e9) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "elect-outside-the-isr",
+    breaks: "C4, R5",
+    edits: [
+      {
+        file: "cluster/partition-change.ts",
+        find: "  if (!rules.unclean) return undefined;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "same-leader-epoch-after-an-election",
+    breaks: "C2",
+    edits: [
+      {
+        file: "cluster/partition-change.ts",
+        find: "return { ...state, leader, leaderEpoch: state.leaderEpoch + 1 };",
+        replace: "return { ...state, leader };",
+      },
+    ],
+  },
+  {
+    name: "in-sync-after-a-lost-volume",
+    breaks: "C6, R5",
+    edits: [
+      {
+        file: "broker/controller/registration.ts",
+        find: "(recorded.id !== storage.id || recorded.generation > storage.generation);",
+        replace: 'recorded.id === "";',
+      },
+    ],
+  },
+  {
+    name: "fetch-of-an-old-broker-epoch-counts",
+    breaks: "C7, R2",
+    edits: [
+      {
+        file: "broker/replication/leader-replica.ts",
+        find: "if (brokerEpoch > follower.brokerEpoch) {",
+        replace: "if (follower.brokerEpoch < 0) {",
+      },
+      {
+        file: "broker/replication/replica-manager.ts",
+        find: 'return status?.state === "running" && status.epoch === proposal.brokerEpochs.get(id);',
+        replace: 'return status?.state === "running";',
+      },
+    ],
+  },
+  {
+    name: "serve-without-contact",
+    breaks: "R7",
+    edits: [
+      {
+        file: "broker/replication/contact.ts",
+        find: "return now - this.#last <= this.#sessionTimeoutMs;",
+        replace: "return now >= this.#last - this.#sessionTimeoutMs;",
+      },
+    ],
+  },
+  {
+    name: "retry-a-lost-compare-and-swap-blindly",
+    breaks: "C1, C2",
+    edits: [
+      {
+        file: "broker/replication/leadership-store.ts",
+        find: '{ op: "test", path: `${path}/partitionEpoch`, value: record.state.partitionEpoch },',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "producer-ids-given-twice",
+    breaks: "L4, R5",
+    edits: [
+      {
+        file: "broker/coordinator/transaction/producer-ids.ts",
+        find: "data: { ...found.data, [NEXT]: String(first + PRODUCER_ID_BLOCK) },",
+        replace: "data: { ...found.data },",
+      },
+    ],
+  },
+  {
+    name: "replay-without-the-last-entry",
+    breaks: "L2, R5",
+    edits: [
+      {
+        file: "broker/log/journal.ts",
+        find: "      await replay(entry);\n",
+        replace:
+          "      if (readEntry(bytes, entry.next, position + entry.next) === undefined) break;\n" +
+          "      await replay(entry);\n",
+      },
+    ],
+  },
+  {
+    name: "lead-again-in-the-epoch-of-before-the-restart",
+    breaks: "C3",
+    edits: [
+      {
+        file: "cluster/partition-change.ts",
+        find: "if (next.leader === broker) next = withLeader(next, NO_LEADER);",
+        replace: "",
+      },
+      {
+        file: "broker/replication/partition.ts",
+        find: "const leads = state?.leader === self && state.leaderEpoch > this.#burnedEpoch;",
+        replace: "const leads = state?.leader === self;",
+      },
+    ],
+  },
+  {
+    name: "commit-below-the-minimum-in-sync",
+    breaks: "R3, R5",
+    edits: [
+      {
+        file: "broker/replication/leader-replica.ts",
+        find: "if (!this.enoughInSync || this.#state.elr.length > 0) return false;",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "join-on-what-was-fetched-before-the-change",
+    breaks: "C7",
+    edits: [
+      {
+        file: "broker/replication/replica-manager.ts",
+        find: "state.partitionEpoch === proposal.expectedPartitionEpoch ? add : [],",
+        replace: "add,",
+      },
+      {
+        file: "broker/replication/replica-manager.ts",
+        find: 'return status?.state === "running" && status.epoch === proposal.brokerEpochs.get(id);',
+        replace: "return status !== undefined;",
+      },
+    ],
+  },
+];

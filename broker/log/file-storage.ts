@@ -74,12 +74,18 @@ class FileStorage implements Storage {
     const temporary = `${target}.tmp`;
     const handle = await attempt(fs.promises.open(temporary, "w", 0o644));
     try {
-      await attempt(handle.writeFile(content));
-      await attempt(handle.datasync());
-    } finally {
-      await handle.close();
+      try {
+        await attempt(handle.writeFile(content));
+        await attempt(handle.datasync());
+      } finally {
+        await handle.close();
+      }
+      await attempt(fs.promises.rename(temporary, target));
+    } catch (error) {
+      // On a full volume what was begun would take up what little room there is.
+      await fs.promises.rm(temporary, { force: true }).catch(() => undefined);
+      throw error;
     }
-    await attempt(fs.promises.rename(temporary, target));
     await this.syncDirectory(path.dirname(name));
   }
 
@@ -116,13 +122,15 @@ class OpenFile implements StorageFile {
   writeSync(position: number, parts: readonly Uint8Array[]): void {
     let at = position;
     let rest = parts.filter((part) => part.length > 0);
+    const { fd } = this.#handle;
+    if (fd < 0) throw new StorageError("EBADF", "the file is closed");
     try {
       while (rest.length > 0) {
         const first = rest[0];
         const written =
           rest.length === 1 && first !== undefined
-            ? fs.writeSync(this.#handle.fd, first, 0, first.length, at)
-            : fs.writevSync(this.#handle.fd, rest, at);
+            ? fs.writeSync(fd, first, 0, first.length, at)
+            : fs.writevSync(fd, rest, at);
         at += written;
         rest = without(rest, written);
       }

@@ -49,6 +49,7 @@ export interface MemoryStorageOptions {
  */
 export class MemoryStorage {
   #options: MemoryStorageOptions;
+  #instant = false;
   /** Names as a process sees them, and as a crash would leave them. */
   #names = new Map<string, Inode>();
   #stableNames = new Map<string, Inode>();
@@ -62,6 +63,11 @@ export class MemoryStorage {
 
   setOptions(options: MemoryStorageOptions): void {
     this.#options = options;
+  }
+
+  /** Whether operations take no time for now and meet no faults: for an observer that must not disturb. */
+  setInstant(instant: boolean): void {
+    this.#instant = instant;
   }
 
   /** The machine stops: what was not synced is lost in part, as chance has it. Open files and their users are dead. */
@@ -127,7 +133,7 @@ export class MemoryStorage {
 
   async #enter(operation: string, path: string, since = this.#epoch): Promise<void> {
     const epoch = since;
-    const { scheduler, delay, fault } = this.#options;
+    const { scheduler, delay, fault } = this.#instant ? {} : this.#options;
     if (scheduler !== undefined && delay !== undefined) {
       await new Promise<void>((resolve) => scheduler.after(delay(), resolve));
     } else await Promise.resolve();
@@ -153,23 +159,36 @@ export class MemoryStorage {
     const name = normal(path);
     let inode = this.#names.get(name);
     if (inode === undefined) {
-      if (mode === "existing") throw new StorageError("ENOENT", `no such file: ${path}`);
+      if (mode === "existing") throw missing(path);
+      this.#requireDirectory(parentOf(name));
       inode = newInode();
       this.#names.set(name, inode);
     }
     return this.#handle(name, inode);
   }
 
+  #requireDirectory(path: string): void {
+    if (!this.#directories.has(path)) throw missing(path);
+  }
+
   #handle(name: string, inode: Inode): StorageFile {
     const epoch = this.#epoch;
     const alive = (): boolean => epoch === this.#epoch;
+    let closed = false;
+    const requireOpen = (): void => {
+      if (closed) throw new StorageError("EBADF", `closed: ${name}`);
+    };
+    const enter = (operation: string): Promise<void> => {
+      requireOpen();
+      return this.#enter(operation, name, epoch);
+    };
     const put = (position: number, parts: readonly Uint8Array[]): void => {
       let total = 0;
       for (const part of parts) total += part.length;
       this.#refuseIfFull(position + total - inode.current.size);
       let at = position;
       for (const part of parts) {
-        const bytes = part.slice();
+        const bytes = new Uint8Array(part);
         write(inode.current, at, bytes);
         inode.unsynced.push({ kind: "write", position: at, bytes });
         at += bytes.length;
@@ -180,16 +199,17 @@ export class MemoryStorage {
         return inode.current.size;
       },
       write: async (position, parts) => {
-        await this.#enter("write", name, epoch);
+        await enter("write");
         put(position, parts);
       },
       writeSync: (position, parts) => {
         if (!alive()) return;
+        requireOpen();
         this.#options.fault?.("write", name);
         put(position, parts);
       },
       read: async (position, into) => {
-        await this.#enter("read", name, epoch);
+        await enter("read");
         const { bytes, size } = inode.current;
         const found = bytes.subarray(position, Math.min(size, position + into.length));
         into.set(found);
@@ -198,7 +218,7 @@ export class MemoryStorage {
       sync: async () => {
         // What was written before the call is covered, not what comes while it is under way.
         const covered = inode.synced + inode.unsynced.length;
-        await this.#enter("sync", name, epoch);
+        await enter("sync");
         // Another sync may have been done meanwhile, and have covered more.
         if (covered <= inode.synced) return;
         const done = inode.unsynced.splice(0, covered - inode.synced);
@@ -206,11 +226,12 @@ export class MemoryStorage {
         for (const change of done) apply(inode.stable, change);
       },
       truncate: async (size) => {
-        await this.#enter("truncate", name, epoch);
+        await enter("truncate");
         resize(inode.current, size);
         inode.unsynced.push({ kind: "truncate", size });
       },
       close: async () => {
+        closed = true;
         await this.#enter("close", name, epoch);
       },
     };
@@ -230,18 +251,23 @@ export class MemoryStorage {
 
   async #makeDirectory(path: string): Promise<void> {
     await this.#enter("mkdir", path);
-    this.#directories.add(normal(path));
+    for (let name = normal(path); name !== ""; name = parentOf(name)) this.#directories.add(name);
   }
 
   async #rename(from: string, to: string): Promise<void> {
     await this.#enter("rename", from);
     const [source, target] = [normal(from), normal(to)];
+    if (!this.#names.has(source) && !this.#directories.has(source)) throw missing(from);
     for (const [path, inode] of [...this.#names]) {
       if (path !== source && !path.startsWith(`${source}/`)) continue;
       this.#names.delete(path);
       this.#names.set(target + path.slice(source.length), inode);
     }
-    if (this.#directories.delete(source)) this.#directories.add(target);
+    for (const path of [...this.#directories]) {
+      if (path !== source && !path.startsWith(`${source}/`)) continue;
+      this.#directories.delete(path);
+      this.#directories.add(target + path.slice(source.length));
+    }
   }
 
   async #remove(path: string): Promise<void> {
@@ -263,6 +289,7 @@ export class MemoryStorage {
   async #syncDirectory(path: string): Promise<void> {
     await this.#enter("sync", path);
     const root = normal(path);
+    this.#requireDirectory(root);
     const below = (name: string): boolean => root === "" || name.startsWith(`${root}/`);
     for (const name of [...this.#stableNames.keys()])
       if (below(name)) this.#stableNames.delete(name);
@@ -277,8 +304,9 @@ export class MemoryStorage {
 
   async #writeFileAtomic(path: string, content: Uint8Array): Promise<void> {
     await this.#enter("write", path);
+    this.#requireDirectory(parentOf(normal(path)));
     this.#refuseIfFull(content.length);
-    const inode = newInode(content.slice());
+    const inode = newInode(new Uint8Array(content));
     this.#names.set(normal(path), inode);
     this.#stableNames.set(normal(path), inode);
   }
@@ -292,6 +320,14 @@ export class MemoryStorage {
 
 function normal(path: string): string {
   return path === "." ? "" : path.replace(/^\.\//, "");
+}
+
+function parentOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf("/")));
+}
+
+function missing(path: string): StorageError {
+  return new StorageError("ENOENT", `no such file or folder: ${path}`);
 }
 
 function resize(content: Content, size: number): void {

@@ -8,6 +8,8 @@ interface Planned {
 
 /** Where virtual wall clocks begin: 2026-01-01T00:00:00Z. */
 const EPOCH = 1_767_225_600_000;
+/** Node tells of rejections that nobody handles only in a turn of the event loop. */
+const TURN_EVERY = 500;
 
 /**
  * Virtual time. What is planned runs in order of time, then of asking, one thing after the other; between two of them all
@@ -21,6 +23,8 @@ export class SimClock implements Scheduler {
   #steps = 0;
   /** Called with what a callback throws; without it `run` throws. */
   onError: ((error: unknown) => void) | undefined;
+  /** Called after each thing that happened, when all that followed from it at once has happened too. */
+  afterStep: (() => Promise<void> | undefined) | undefined;
 
   now(): number {
     return this.#now;
@@ -61,7 +65,7 @@ export class SimClock implements Scheduler {
       const next = this.#heap[0];
       if (next === undefined || next.at > until) {
         this.#now = until;
-        return;
+        break;
       }
       this.#pop();
       if (next.callback === undefined) continue;
@@ -74,7 +78,11 @@ export class SimClock implements Scheduler {
         this.onError(error);
       }
       await promiseJobs();
+      const observing = this.afterStep?.();
+      if (observing !== undefined) await observing;
+      if (this.#steps % TURN_EVERY === 0) await loopTurn();
     }
+    await loopTurn();
   }
 
   #push(one: Planned): void {
@@ -117,7 +125,18 @@ function before(a: Planned, b: Planned): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
-/** Resolves when every promise job that is ready, and all that follow from them, have run. */
+/**
+ * Resolves when every promise job that is ready, and all that follow from them, have run: Node looks at its queue of ticks
+ * only when none is left. A turn of the event loop would say the same at several times the price.
+ */
 function promiseJobs(): Promise<void> {
+  return new Promise((resolve) => {
+    queueMicrotask(() => {
+      process.nextTick(resolve);
+    });
+  });
+}
+
+function loopTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

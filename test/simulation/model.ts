@@ -25,6 +25,9 @@ export class Model {
   readonly #partitions = new Map<string, PartitionModel>();
   /** Broken promises, as they are noticed. */
   onViolation: (invariant: string, message: string) => void = () => undefined;
+  /** A batch was acknowledged, at a known offset. */
+  onAcked: (topic: string, partition: number, baseOffset: number, count: number) => void = () =>
+    undefined;
   ackedCount = 0;
   readCount = 0;
 
@@ -55,6 +58,7 @@ export class Model {
     baseOffset: number,
     at: number,
   ): void {
+    if (baseOffset >= 0) this.onAcked(topic, partition, baseOffset, values.length);
     const model = this.partition(topic, partition);
     for (const [index, value] of values.entries()) {
       const offset = baseOffset < 0 ? -1 : baseOffset + index;

@@ -16,6 +16,8 @@ export class SimProcess {
   /** Added to the wall clock. */
   readonly skewMs: number;
   readonly #clock: SimClock;
+  /** It has done something since somebody last set this to false. */
+  ran = false;
   #alive = true;
   #paused = false;
   #backlog: (() => void)[] = [];
@@ -42,6 +44,7 @@ export class SimProcess {
       this.#backlog.push(action);
       return;
     }
+    this.ran = true;
     try {
       action();
     } catch (error) {

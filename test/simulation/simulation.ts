@@ -10,6 +10,7 @@ import { type ClusterShape, SimCluster } from "./cluster.ts";
 import { FaultPlan } from "./faults.ts";
 import { History } from "./history.ts";
 import { Model } from "./model.ts";
+import { observe } from "./observation.ts";
 import { SimProcess } from "./process.ts";
 
 export interface SimOptions {
@@ -93,6 +94,7 @@ class Simulation {
       ...(options.logger === undefined ? {} : { logger: options.logger }),
     });
     this.#leaders = new LeaderChecker(report);
+    observe({ cluster: this.#cluster, model: this.#model, clock: this.#clock, report });
     this.#faults = new FaultPlan(this.#cluster, this.#clock, this.#random, this.#history);
   }
 

@@ -17,6 +17,7 @@ import { Contact } from "./replication/contact.ts";
 import { LeadershipStore } from "./replication/leadership-store.ts";
 import { observedKube } from "./replication/observed-kube.ts";
 import { ReplicaManager } from "./replication/replica-manager.ts";
+import { StateRefresh } from "./replication/state-refresh.ts";
 import type { BrokerServices } from "./services.ts";
 import { TopicAdmin } from "./topic-admin.ts";
 
@@ -60,6 +61,7 @@ export class Broker {
   #lease: ControllerLease | undefined;
   #heartbeats: HeartbeatSender | undefined;
   #watcher: MetadataWatcher | undefined;
+  #refresh: StateRefresh | undefined;
   #listening: Listening[] = [];
   #epoch = -1;
   #stopped = false;
@@ -145,6 +147,8 @@ export class Broker {
     });
     this.#epoch = registered.epoch;
     this.#assemble(logs);
+    this.#contact.onLapse = () => void this.#refresh?.run();
+    this.#contact.refreshed(registered.readAt);
     await this.#watcher?.start();
     if (this.#stopped) throw new SupersededError("stopped while starting");
     this.#replicas?.start(registered.burned);
@@ -232,9 +236,22 @@ export class Broker {
       endpoint,
       onControllerDead: (holder) => this.#lease?.holderIsDead(holder),
       onNotController: () => this.#lease?.poke(),
+      onFenced: () => {
+        // While it has not been seen running, being fenced is nothing new.
+        if (image.brokers.get(brokerId)?.fenced === false) this.#contact.lapse();
+      },
       onSuperseded: () =>
         environment.panic(new SupersededError("a newer process has this broker's id")),
       onShouldShutDown: () => this.#drained?.(),
+    });
+    this.#refresh = new StateRefresh({
+      kube: this.#kube,
+      namespace,
+      clusterName,
+      image,
+      contact: this.#contact,
+      scheduler,
+      logger,
     });
     this.#watcher = new MetadataWatcher({
       kube: this.#kube,
@@ -401,6 +418,7 @@ export class Broker {
     this.#controller?.stop();
     this.#groups?.stop();
     this.#replicas?.stop();
+    this.#refresh?.stop();
     this.#watcher?.stop();
     this.#store.stop();
   }

@@ -239,7 +239,10 @@ export class Controller {
   #sweep(): void {
     const { image, store, panic } = this.#options;
     this.#recordBrokerStates();
-    const draining = [...this.#sessions.all()].filter((one) => one.draining).map((one) => one.id);
+    // Recorded first: a leader that still reads "running" would let the broker into the ISR again.
+    const draining = [...this.#sessions.all()]
+      .filter(({ id, draining: wants }) => wants && image.brokers.get(id)?.state === "draining")
+      .map(({ id }) => id);
     const looked = [...this.#changedRecords.values()];
     this.#changedRecords.clear();
     for (const { topicId, partition, slice } of looked) {
@@ -359,6 +362,9 @@ export class Controller {
       if (broker.state === wanted) continue;
       this.#statePatches.add(session.id);
       this.#patchState(session.id, session.epoch, wanted)
+        .then(() => {
+          if (wanted === "draining" && this.#active) this.#planSweep(true);
+        })
         .catch((error: unknown) => {
           this.#options.logger.debug("broker state not recorded yet", {
             broker: session.id,

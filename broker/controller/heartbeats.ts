@@ -29,6 +29,8 @@ export interface HeartbeatOptions {
   readonly onControllerDead: (holder: Holder) => void;
   /** The broker that the Lease names says that it is not the controller. */
   readonly onNotController: () => void;
+  /** The controller takes this broker for dead, or has not yet seen it alive. */
+  readonly onFenced: () => void;
   /** A newer process has registered with this broker's id. */
   readonly onSuperseded: () => void;
   readonly onShouldShutDown: () => void;
@@ -161,6 +163,7 @@ export class HeartbeatSender {
   #answered(answer: BrokerHeartbeatResponse): void {
     switch (answer.errorCode) {
       case ErrorCode.NONE:
+        if (answer.isFenced) this.#options.onFenced();
         if (answer.shouldShutDown) this.#options.onShouldShutDown();
         return;
       case ErrorCode.NOT_CONTROLLER:

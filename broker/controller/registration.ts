@@ -24,6 +24,7 @@ import {
 import { type Scheduler, sleep } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
+import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import type { LeadershipStore } from "../replication/leadership-store.ts";
 
@@ -32,6 +33,8 @@ export interface Registered {
   readonly epoch: number;
   /** Leader epoch by `topicId/partition` as read after the epoch was bumped: none of them is led by this process (C3). */
   readonly burned: ReadonlyMap<string, number>;
+  /** When that read was asked for. */
+  readonly readAt: Millis;
 }
 
 export interface RegistrationOptions {
@@ -74,11 +77,13 @@ export async function register(options: RegistrationOptions): Promise<Registered
     });
   }
   const epoch = bumped.status?.epoch ?? 0;
-  const listed = await persist(options, "read partitions", () =>
-    options.kube.list(partitionSlices, options.namespace, {
+  let readAt = options.scheduler.now();
+  const listed = await persist(options, "read partitions", () => {
+    readAt = options.scheduler.now();
+    return options.kube.list(partitionSlices, options.namespace, {
       labelSelector: `${CLUSTER_LABEL}=${options.clusterName}`,
-    }),
-  );
+    });
+  });
   for (const slice of listed.items) options.image.absorbSlice(slice);
   const outcomes: Promise<unknown>[] = [];
   for (const slice of options.image.slices.values()) {
@@ -105,7 +110,7 @@ export async function register(options: RegistrationOptions): Promise<Registered
     }
   }
   await persist(options, "record the volume", () => recordStorage(options, epoch));
-  return { epoch, burned };
+  return { epoch, burned, readAt };
 }
 
 async function bumpEpoch(options: RegistrationOptions): Promise<BrokerObject> {

@@ -21,6 +21,7 @@ export class SimClock implements Scheduler {
   #now = 0;
   #order = 0;
   #steps = 0;
+  #fingerprint = 0;
   /** Called with what a callback throws; without it `run` throws. */
   onError: ((error: unknown) => void) | undefined;
   /** Called after each thing that happened, when all that followed from it at once has happened too. */
@@ -37,6 +38,11 @@ export class SimClock implements Scheduler {
   /** How many things have happened. */
   get steps(): number {
     return this.#steps;
+  }
+
+  /** Of all that has happened: when, and in which order it had been planned. The same in two runs of one seed. */
+  get fingerprint(): number {
+    return this.#fingerprint;
   }
 
   after(delay: number, callback: () => void): Timer {
@@ -71,6 +77,8 @@ export class SimClock implements Scheduler {
       if (next.callback === undefined) continue;
       this.#now = next.at;
       this.#steps++;
+      const what = Math.imul(next.at * 1000, 0x9e3779b1) ^ next.order;
+      this.#fingerprint = Math.imul(this.#fingerprint ^ what, 0x85ebca6b) >>> 0;
       try {
         next.callback();
       } catch (error) {

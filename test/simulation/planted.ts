@@ -27,6 +27,11 @@ export const PLANTS: readonly Plant[] = [
         find: "if (log.stableOffset < log.logEndOffset) continue;",
         replace: "",
       },
+      {
+        file: "broker/replication/replica-fetcher.ts",
+        find: "if (appended) await this.#context.flush();",
+        replace: "if (appended) await Promise.resolve();",
+      },
     ],
   },
   {
@@ -119,7 +124,7 @@ export const PLANTS: readonly Plant[] = [
     edits: [
       {
         file: "broker/replication/contact.ts",
-        find: "return now - this.#last <= this.#sessionTimeoutMs;",
+        find: "return !this.#lapsed && now - this.#last <= this.#sessionTimeoutMs;",
         replace: "return now >= this.#last - this.#sessionTimeoutMs;",
       },
     ],

@@ -11,6 +11,7 @@ import { FaultPlan } from "./faults.ts";
 import { History } from "./history.ts";
 import { Model } from "./model.ts";
 import { observe } from "./observation.ts";
+import { PipelinedProducer } from "./pipelined-producer.ts";
 import { SimProcess } from "./process.ts";
 
 export interface SimOptions {
@@ -68,7 +69,7 @@ class Simulation {
   readonly #cluster: SimCluster;
   readonly #leaders: LeaderChecker;
   readonly #faults: FaultPlan;
-  readonly #producers: SimProducer[] = [];
+  readonly #producers: (SimProducer | PipelinedProducer)[] = [];
   readonly #readers: SimReader[] = [];
   readonly #clients: KafkaClient[] = [];
   readonly #shape: ClusterShape;
@@ -246,7 +247,12 @@ class Simulation {
     const producers = 1 + random.below(3);
     for (let at = 0; at < producers; at++) {
       const pauseMs = random.below(4) === 0 ? 5 : 20 + random.below(120);
-      this.#producers.push(new SimProducer(world(`producer-${at}`), pauseMs));
+      const made = world(`producer-${at}`);
+      this.#producers.push(
+        random.below(2) === 0
+          ? new SimProducer(made, pauseMs)
+          : new PipelinedProducer(made, pauseMs),
+      );
     }
     this.#readers.push(new SimReader(world("reader-0")));
   }
@@ -304,7 +310,7 @@ class Simulation {
     return {
       seed: this.#options.seed,
       violations: this.#violations,
-      digest: this.#history.digest(),
+      digest: `${this.#history.digest()}-${this.#clock.fingerprint.toString(16)}`,
       steps: this.#clock.steps,
       acked: this.#model.ackedCount,
       read: this.#model.readCount,

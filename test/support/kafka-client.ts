@@ -209,6 +209,11 @@ export class KafkaClient {
     );
   }
 
+  /** Id of the leader as last heard of, or undefined. */
+  leaderOf(topic: string, partition: number): number | undefined {
+    return this.#leaders.get(`${topic}-${partition}`);
+  }
+
   #leader(topic: string, partition: number): Address {
     const leader = this.#leaders.get(`${topic}-${partition}`) ?? -1;
     const address = this.#brokers.get(leader);

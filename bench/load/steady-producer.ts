@@ -1,0 +1,150 @@
+import { ErrorCode, errorName, isRetriable } from "../../broker/protocol/error-codes.ts";
+import { realScheduler, sleep } from "../../lib/clock.ts";
+import type { Millis } from "../../lib/units.ts";
+import { BrokerError, type KafkaClient } from "../../test/support/kafka-client.ts";
+
+export interface SteadyLoad {
+  readonly client: KafkaClient;
+  readonly topic: string;
+  readonly partitions: number;
+  /** Over all partitions, whatever becomes of earlier ones (open loop). */
+  readonly recordsPerSecond: number;
+  readonly recordBytes: number;
+}
+
+interface Lane {
+  readonly partition: number;
+  queue: number[];
+  sequence: number;
+  busy: boolean;
+}
+
+const TICK_MS: Millis = 2;
+const RETRY_MS: Millis = 15;
+const MAX_BATCH = 500;
+const PRODUCE_TIMEOUT_MS: Millis = 1000;
+
+/**
+ * An idempotent producer at a steady rate, acks=all: one batch in flight for each partition, sent again until it is
+ * acknowledged. Remembers every acknowledged record and the longest time without an acknowledgement.
+ */
+export class SteadyProducer {
+  readonly #load: SteadyLoad;
+  readonly #lanes: Lane[];
+  readonly acked = new Map<number, Set<number>>();
+  #producer = { id: -1, epoch: -1 };
+  #next = 0;
+  #startedAt = 0;
+  #lastAckAt = 0;
+  #longestGap = 0;
+  #running = false;
+  #refreshing: Promise<void> | undefined;
+  ackedCount = 0;
+  retries = 0;
+
+  constructor(load: SteadyLoad) {
+    this.#load = load;
+    this.#lanes = Array.from({ length: load.partitions }, (_, partition) => ({
+      partition,
+      queue: [],
+      sequence: 0,
+      busy: false,
+    }));
+    for (const { partition } of this.#lanes) this.acked.set(partition, new Set());
+  }
+
+  async start(): Promise<void> {
+    const { client, topic } = this.#load;
+    await client.refresh([topic]);
+    this.#producer = await client.initProducer();
+    this.#startedAt = performance.now();
+    this.#lastAckAt = this.#startedAt;
+    this.#running = true;
+    this.#tick();
+  }
+
+  /** Sends no more; resolves when all that was sent is acknowledged. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    while (this.#lanes.some(({ queue, busy }) => busy || queue.length > 0)) {
+      await sleep(realScheduler, 5);
+    }
+  }
+
+  /** Longest time without an acknowledgement since the last call, also the one that goes on. */
+  takeGap(): Millis {
+    const gap = Math.max(this.#longestGap, performance.now() - this.#lastAckAt);
+    this.#longestGap = 0;
+    return gap;
+  }
+
+  #tick(): void {
+    if (!this.#running) return;
+    const due = Math.floor(
+      ((performance.now() - this.#startedAt) * this.#load.recordsPerSecond) / 1000,
+    );
+    while (this.#next < due) {
+      const lane = this.#lanes[this.#next % this.#lanes.length];
+      lane?.queue.push(this.#next++);
+    }
+    for (const lane of this.#lanes) void this.#send(lane);
+    setTimeout(() => {
+      this.#tick();
+    }, TICK_MS);
+  }
+
+  async #send(lane: Lane): Promise<void> {
+    if (lane.busy || lane.queue.length === 0) return;
+    lane.busy = true;
+    const numbers = lane.queue.splice(0, MAX_BATCH);
+    const { client, topic, recordBytes } = this.#load;
+    const values = numbers.map((number) => `${number} `.padEnd(recordBytes, "."));
+    const timestamp = Date.now();
+    for (;;) {
+      try {
+        await client.produce(
+          topic,
+          lane.partition,
+          {
+            values,
+            producerId: this.#producer.id,
+            producerEpoch: this.#producer.epoch,
+            baseSequence: lane.sequence,
+            timestamp,
+          },
+          PRODUCE_TIMEOUT_MS,
+        );
+        break;
+      } catch (error) {
+        const code = error instanceof BrokerError ? error.code : undefined;
+        if (code === ErrorCode.DUPLICATE_SEQUENCE_NUMBER) break;
+        if (code !== undefined && !isRetriable(code)) {
+          throw new Error(`${topic}-${lane.partition}: ${errorName(code)}`, { cause: error });
+        }
+        this.retries++;
+        await sleep(realScheduler, RETRY_MS);
+        await this.#refresh();
+      }
+    }
+    lane.sequence += numbers.length;
+    const now = performance.now();
+    this.#longestGap = Math.max(this.#longestGap, now - this.#lastAckAt);
+    this.#lastAckAt = now;
+    const acked = this.acked.get(lane.partition);
+    for (const number of numbers) acked?.add(number);
+    this.ackedCount += numbers.length;
+    lane.busy = false;
+    if (lane.queue.length > 0) void this.#send(lane);
+  }
+
+  /** One at a time, whoever asks. */
+  #refresh(): Promise<void> {
+    this.#refreshing ??= this.#load.client
+      .refresh([this.#load.topic])
+      .catch(() => undefined)
+      .finally(() => {
+        this.#refreshing = undefined;
+      });
+    return this.#refreshing;
+  }
+}

@@ -67,3 +67,12 @@ export function validateBatch(
     if (tooLate || tooEarly) throw new ProtocolError(ErrorCode.INVALID_TIMESTAMP);
   }
 }
+
+/** A leader's batches, checked for damage on the way. Throws CORRUPT_MESSAGE, INVALID_RECORD. */
+export function parseFollowed(records: Uint8Array): readonly BatchHeader[] {
+  const batches = parseBatches(records, "coordinator");
+  for (const batch of batches) {
+    if (!crcMatches(records, batch)) throw new ProtocolError(ErrorCode.CORRUPT_MESSAGE, "checksum");
+  }
+  return batches;
+}

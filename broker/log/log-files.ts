@@ -1,0 +1,172 @@
+import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
+import type { LogContext } from "./log-context.ts";
+import type { ProducerState } from "./producer-state.ts";
+import type { Segment } from "./segment.ts";
+import type { SegmentList } from "./segment-list.ts";
+import type { LogTail } from "./tail.ts";
+import type { LogConfig, Offset } from "./types.ts";
+
+/** What a checkpoint asks of a log. */
+export interface CheckpointedLog {
+  readonly log: {
+    readonly logEndOffset: Offset;
+    readonly epochs: LeaderEpochCache;
+    epochsDirty: boolean;
+  };
+  /** The producers' state, as of the log end, if it is to be saved. */
+  readonly takeSnapshot: () => ProducerState | undefined;
+}
+
+/**
+ * The files of one log: they follow what has happened in memory, one piece of work after the other. What a crash takes
+ * from them the journal tells.
+ */
+export class LogFiles {
+  readonly directory: string;
+  readonly segments: SegmentList;
+  readonly #context: LogContext;
+  readonly #tail: LogTail;
+  #queue: Promise<void> = Promise.resolve();
+  /** Truncations that the files have not followed yet: nothing else is written to segments meanwhile. */
+  #truncating = 0;
+  #closed = false;
+
+  constructor(context: LogContext, directory: string, segments: SegmentList, tail: LogTail) {
+    this.#context = context;
+    this.directory = directory;
+    this.segments = segments;
+    this.#tail = tail;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+  get truncating(): boolean {
+    return this.#truncating > 0;
+  }
+
+  /** Runs work on the files after all that was asked before. */
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    const done = this.#queue.then(() => (this.#closed ? undefined : work()));
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Writes what is in memory only to the segment files, in order behind what is under way. */
+  writeOut(logEndOffset: () => Offset): Promise<void> {
+    return this.#inOrder(() => this.#writeOut(logEndOffset));
+  }
+
+  /** @param limit of a truncation that is about to cut the files: only what it leaves is written. */
+  async #writeOut(logEndOffset: () => Offset, limit = Infinity): Promise<void> {
+    while (!this.#closed) {
+      if (this.#truncating > 0 && limit === Infinity) return;
+      if (this.#tail.writtenOffset >= Math.min(limit, logEndOffset())) return;
+      const segment = this.segments.holding(this.#tail.unwrittenOffset);
+      const end = Math.min(limit, this.segments.endOf(segment));
+      const piece = this.#tail.takeUnwritten(end, logEndOffset());
+      if (piece === undefined) return;
+      try {
+        await segment.write(piece.parts, piece.bytes);
+      } finally {
+        piece.release();
+      }
+      piece.written();
+    }
+  }
+
+  /**
+   * The files follow a truncation to `offset` that memory and journal have gone through. The journal has it on stable
+   * storage first, so that a shorter file is known for what it is.
+   * @param then runs with the files as they are now, unless another truncation waits.
+   */
+  truncateTo(
+    offset: Offset,
+    config: LogConfig,
+    logEndOffset: () => Offset,
+    then: (writeOut: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    this.#truncating++;
+    return this.#inOrder(async () => {
+      await this.#flushJournal();
+      await this.#writeOut(logEndOffset, offset);
+      await this.segments.truncateTo(offset, config);
+      this.#followed(config);
+      if (this.#truncating === 0) await then(() => this.#writeOut(logEndOffset));
+    });
+  }
+
+  /** The same for a log that begins anew. */
+  startAt(offset: Offset, config: LogConfig): Promise<void> {
+    this.#truncating++;
+    return this.#inOrder(async () => {
+      await this.#flushJournal();
+      await this.segments.startAt(offset);
+      this.#followed(config);
+    });
+  }
+
+  async #flushJournal(): Promise<void> {
+    if (!this.#context.replaying()) await this.#context.journal.flush();
+  }
+
+  /** What was appended since the truncation is counted to the segments as they are now. */
+  #followed(config: LogConfig): void {
+    this.#truncating--;
+    const now = this.#context.scheduler.wallNow();
+    for (const batch of this.#tail.unwritten()) this.segments.appended(batch, config, now);
+  }
+
+  /** Removes segments that are no longer part of the log. */
+  remove(segments: readonly Segment[]): void {
+    this.#inOrder(async () => {
+      for (const segment of segments) await segment.remove();
+    }).catch((error: unknown) => this.#context.panic(error));
+  }
+
+  /**
+   * Writes out, syncs the segments and saves the epochs and, when there is one to be saved, the producers' snapshot.
+   * @returns the offset that is now safe in segments, or undefined when a truncation holds up what was appended: the
+   * journal is then still needed.
+   */
+  async checkpoint({ log, takeSnapshot }: CheckpointedLog): Promise<Offset | undefined> {
+    let safe: Offset | undefined;
+    await this.#inOrder(async () => {
+      await this.#writeOut(() => log.logEndOffset);
+      if (this.#truncating > 0) return;
+      safe = this.#tail.writtenOffset;
+      await this.segments.sync();
+      if (log.epochsDirty) await this.#saveEpochs(log);
+      const producers = this.#truncating > 0 ? undefined : takeSnapshot();
+      if (producers !== undefined) {
+        await this.segments.writeSnapshot(log.logEndOffset, producers.encode());
+      }
+    });
+    return safe;
+  }
+
+  async #saveEpochs(log: CheckpointedLog["log"]): Promise<void> {
+    log.epochsDirty = false;
+    try {
+      const path = `${this.directory}/leader-epoch-checkpoint`;
+      await this.#context.storage.writeFileAtomic(path, log.epochs.encode());
+    } catch (error) {
+      log.epochsDirty = true;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#queue;
+    this.#closed = true;
+    await this.segments.close();
+  }
+
+  /** Stops everything without writing. */
+  async abandon(): Promise<void> {
+    this.#closed = true;
+    this.#tail.abandon();
+    await this.#queue;
+    await this.segments.close();
+  }
+}

@@ -1,0 +1,61 @@
+import type { Scheduler } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Random } from "../../lib/random.ts";
+import { HOUR, MIB } from "../../lib/units.ts";
+import type { Storage } from "./storage.ts";
+import type { LogConfig } from "./types.ts";
+
+export interface LogOptions {
+  /** Memory for the newest records of all logs. */
+  readonly tailBytes: number;
+  readonly extentBytes: number;
+  readonly journalFileBytes: number;
+  /** Segments are written and synced at least this often while something is new. */
+  readonly checkpointMs: number;
+  /** And when this much is new. */
+  readonly checkpointBytes: number;
+  /** A log's producer state is saved after this much was appended to it. */
+  readonly producerSnapshotBytes: number;
+  /** log.retention.check.interval.ms */
+  readonly retentionCheckMs: number;
+  /** producer.id.expiration.ms */
+  readonly producerExpirationMs: number;
+}
+
+export const DEFAULT_LOG_OPTIONS: LogOptions = {
+  tailBytes: 64 * MIB,
+  extentBytes: MIB,
+  journalFileBytes: 64 * MIB,
+  checkpointMs: 1000,
+  checkpointBytes: 16 * MIB,
+  producerSnapshotBytes: 4 * MIB,
+  retentionCheckMs: 300_000,
+  producerExpirationMs: 24 * HOUR,
+};
+
+export interface LogManagerOptions {
+  readonly storage: Storage;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly panic: (error: unknown) => never;
+  readonly options?: Partial<LogOptions>;
+}
+
+/** Of a log until its topic's own configuration is known. */
+export const DEFAULT_LOG_CONFIG: LogConfig = {
+  segmentBytes: 1024 * MIB,
+  segmentMs: 7 * 24 * HOUR,
+  retentionBytes: -1,
+  retentionMs: -1,
+  indexIntervalBytes: 4096,
+  maxIndexBytes: 10 * MIB,
+  maxMessageBytes: MIB + 12,
+  timestampType: "CreateTime",
+  timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
+  timestampAfterMaxMs: HOUR,
+  compact: false,
+  delete: true,
+  fileDeleteDelayMs: 60_000,
+  durability: "synced",
+};

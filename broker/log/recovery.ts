@@ -1,0 +1,165 @@
+import type { Checkpoint } from "./checkpoints.ts";
+import { type Entry, EntryKind } from "./journal-format.ts";
+import { LeaderEpochCache } from "./leader-epoch-cache.ts";
+import type { LogContext } from "./log-context.ts";
+import { DEFAULT_LOG_CONFIG } from "./log-options.ts";
+import { JournaledLog } from "./partition-log.ts";
+import { ProducerState } from "./producer-state.ts";
+import { Segment } from "./segment.ts";
+import { SegmentList } from "./segment-list.ts";
+import { StorageError } from "./storage.ts";
+import type { LogIdentity } from "./types.ts";
+import { logDirectories, logKey, readIdentity, uuidBytes, uuidText } from "./volume.ts";
+
+/**
+ * Brings the logs of a volume back: each as of the last checkpoint, as its files have it, and then by the journal's
+ * entries since to where it was at the last sync.
+ */
+export class Recovery {
+  readonly logs = new Map<string, JournaledLog>();
+  /** Entries replayed. */
+  entries = 0;
+  readonly #context: LogContext;
+  readonly #saved: Checkpoint;
+  readonly #onUnwritten: (log: JournaledLog) => void;
+  /** Logs whose files end before their recovery point: right only if the journal says that they were cut. */
+  readonly #short = new Map<string, number>();
+
+  constructor(context: LogContext, saved: Checkpoint, onUnwritten: (log: JournaledLog) => void) {
+    this.#context = context;
+    this.#saved = saved;
+    this.#onUnwritten = onUnwritten;
+  }
+
+  /** Opens every log as of the last checkpoint. */
+  async load(): Promise<void> {
+    const { storage, logger } = this.#context;
+    for (const directory of await logDirectories(storage)) {
+      const identity = await readIdentity(storage, directory);
+      if (identity === undefined) {
+        logger.warn("folder without partition metadata is left alone", { directory });
+        continue;
+      }
+      const log = await this.#load(directory, identity);
+      this.logs.set(logKey(identity.topicId, identity.partition), log);
+    }
+  }
+
+  /** What a log's files hold beyond the checkpoint is not trusted, the journal has it. */
+  async #load(directory: string, identity: LogIdentity): Promise<JournaledLog> {
+    const { storage } = this.#context;
+    const key = logKey(identity.topicId, identity.partition);
+    const saved = this.#saved.logs.get(key);
+    const recoveryPoint = saved?.recoveryPoint ?? 0;
+    const logStartOffset = saved?.logStartOffset ?? 0;
+    const list = await this.#segments(directory, recoveryPoint, logStartOffset);
+    for (const segment of list.all) await segment.adopt(DEFAULT_LOG_CONFIG.indexIntervalBytes);
+    const end = await this.#cut(list, recoveryPoint);
+    if (end < recoveryPoint) this.#short.set(key, recoveryPoint);
+    const epochs = LeaderEpochCache.decode(
+      await storage.readFile(`${directory}/leader-epoch-checkpoint`),
+    );
+    epochs.truncateFromEnd(end);
+    return new JournaledLog({
+      identity,
+      directory,
+      topicIdBytes: uuidBytes(identity.topicId),
+      config: DEFAULT_LOG_CONFIG,
+      context: this.#context,
+      segments: list,
+      epochs,
+      producers: new ProducerState(),
+      logStartOffset: Math.max(logStartOffset, list.firstOffset),
+      logEndOffset: end,
+      highWatermark: saved?.highWatermark ?? 0,
+      onUnwritten: this.#onUnwritten,
+    });
+  }
+
+  async #segments(
+    directory: string,
+    recoveryPoint: number,
+    logStartOffset: number,
+  ): Promise<SegmentList> {
+    const { storage, scheduler } = this.#context;
+    const now = scheduler.wallNow();
+    const segments: Segment[] = [];
+    for (const name of await storage.list(directory)) {
+      if (!name.endsWith(".log")) continue;
+      const baseOffset = Number(name.slice(0, -4));
+      const file = await storage.open(`${directory}/${name}`, "existing");
+      const segment = new Segment(storage, directory, baseOffset, file.size, now);
+      await file.close();
+      // Begun after the checkpoint.
+      if (baseOffset >= recoveryPoint && baseOffset > logStartOffset) {
+        await segment.remove();
+        // Back after another crash it would stand beside what the journal is about to put in its place.
+        await storage.syncDirectory(directory);
+      } else segments.push(segment);
+    }
+    if (segments.length === 0) {
+      segments.push(new Segment(storage, directory, logStartOffset, 0, now));
+    }
+    const list = new SegmentList(storage, directory, segments);
+    // Deleted by retention, and back because their names' removal was not synced.
+    for (const segment of list.dropBefore(logStartOffset)) await segment.remove();
+    return list;
+  }
+
+  /** Cuts the active segment at the recovery point. @returns where the files end. */
+  async #cut({ active }: SegmentList, recoveryPoint: number): Promise<number> {
+    // After a clean stop nothing is beyond the recovery point, and this reads only the end of the active segment.
+    let end = active.baseOffset;
+    let beyond = false;
+    const position = await active.scan(await active.positionFor(recoveryPoint - 1), (batch) => {
+      if (batch.lastOffset >= recoveryPoint) beyond = true;
+      else end = batch.lastOffset + 1;
+      return !beyond;
+    });
+    if (beyond || position < active.written) {
+      await active.truncate(position, DEFAULT_LOG_CONFIG.indexIntervalBytes);
+    }
+    return end;
+  }
+
+  /** Applies one entry to its log; all of it was applied before to the state that this one was recovered to. */
+  async replay(entry: Entry): Promise<void> {
+    this.entries++;
+    const key = logKey(uuidText(entry.topicId), entry.partition);
+    const log = this.logs.get(key);
+    // The log was deleted after the entry was written.
+    if (log === undefined) return;
+    switch (entry.kind) {
+      case EntryKind.append:
+        if (entry.offset >= log.logEndOffset) await log.replayAppend(entry.payload);
+        return;
+      case EntryKind.truncate:
+        this.#short.delete(key);
+        if (entry.offset < log.logEndOffset)
+          await log.truncateTo(Math.max(entry.offset, log.logStartOffset));
+        return;
+      case EntryKind.startAt:
+        this.#short.delete(key);
+        await log.truncateFullyAndStartAt(entry.offset);
+        return;
+      case EntryKind.epoch:
+        log.assignEpoch(
+          new DataView(entry.payload.buffer, entry.payload.byteOffset).getInt32(0),
+          entry.offset,
+        );
+        return;
+      case EntryKind.logStart:
+        log.raiseLogStart(Math.min(entry.offset, log.logEndOffset));
+    }
+  }
+
+  /** After the last entry. Throws StorageError when files end before what was synced. */
+  finish(): void {
+    for (const [log, recoveryPoint] of this.#short) {
+      throw new StorageError(
+        "EIO",
+        `segments of ${log} end before ${recoveryPoint}, which was synced`,
+      );
+    }
+  }
+}

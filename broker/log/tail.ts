@@ -1,0 +1,159 @@
+import { assert } from "../../lib/assert.ts";
+import { batchHeaderAt, type BatchHeader } from "../protocol/record-batch.ts";
+import { type Arena, type Extent, TailIndex } from "./arena.ts";
+import type { LogRead, Offset } from "./types.ts";
+
+/** The most that one write to a segment takes. */
+const WRITE_BYTES = 1024 * 1024;
+
+/** Batches on their way into a segment. Their memory is held until `release`. */
+export interface UnwrittenPiece {
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: number;
+  /** They are in the segment's file, but for those that a truncation took meanwhile. */
+  written(): void;
+  release(): void;
+}
+
+/** The newest batches of one log, in the broker's arena, and up to where they are in segment files as well. (core) */
+export class LogTail {
+  readonly #arena: Arena;
+  readonly #index = new TailIndex();
+  #writtenOffset: Offset;
+  /** The lowest cut since the piece that is on its way was taken. */
+  #cutSinceTaken: Offset = Infinity;
+
+  constructor(arena: Arena, writtenOffset: Offset) {
+    this.#arena = arena;
+    this.#writtenOffset = writtenOffset;
+  }
+
+  /** Offset up to which the log is in segment files. */
+  get writtenOffset(): Offset {
+    return this.#writtenOffset;
+  }
+
+  /** What is in memory is dropped; the files hold the log up to here. */
+  startAt(offset: Offset): void {
+    this.cut(-1);
+    this.#writtenOffset = offset;
+  }
+
+  /** A batch at the end of the log that lies in `extent` at `position`. */
+  push(baseOffset: Offset, extent: Extent, position: number, bytes: number): void {
+    extent.unwritten += bytes;
+    this.#index.dropBefore(this.#arena.oldest);
+    this.#index.push(baseOffset, extent.sequence, position, bytes);
+  }
+
+  /** Batches from the one that holds `offset`; undefined when it is not in memory. The bounds are those of `PartitionLog.read`. */
+  read(offset: Offset, maxBytes: number, upTo: Offset, minOneBatch: boolean): LogRead | undefined {
+    this.#index.dropBefore(this.#arena.oldest);
+    const from = this.#index.find(offset);
+    if (from < 0) return undefined;
+    const parts: Uint8Array[] = [];
+    const held: Extent[] = [];
+    let bytes = 0;
+    for (let i = from; i < this.#index.count; i++) {
+      const size = this.#index.size(i);
+      if (this.#index.baseOffset(i) >= upTo) break;
+      if (bytes + size > maxBytes && !(minOneBatch && bytes === 0)) break;
+      const extent = this.#arena.extent(this.#index.sequence(i));
+      const at = this.#index.position(i);
+      parts.push(extent.bytes.subarray(at, at + size));
+      if (held.at(-1) !== extent) {
+        extent.holds++;
+        held.push(extent);
+      }
+      bytes += size;
+    }
+    return {
+      parts,
+      bytes,
+      release: () => {
+        for (const extent of held) extent.holds--;
+        held.length = 0;
+      },
+    };
+  }
+
+  /** Takes what is not in segments yet, up to `end` and to the bound of one write; undefined when there is nothing. */
+  takeUnwritten(end: Offset, logEndOffset: Offset): UnwrittenPiece | undefined {
+    if (this.#writtenOffset >= Math.min(end, logEndOffset)) return undefined;
+    const from = this.#firstUnwritten();
+    const parts: Uint8Array[] = [];
+    const held: { readonly extent: Extent; readonly bytes: number; readonly offset: Offset }[] = [];
+    let bytes = 0;
+    let next = this.#writtenOffset;
+    for (
+      let i = from;
+      i < this.#index.count && this.#index.baseOffset(i) < end && bytes < WRITE_BYTES;
+      i++
+    ) {
+      const extent = this.#arena.extent(this.#index.sequence(i));
+      const size = this.#index.size(i);
+      const at = this.#index.position(i);
+      parts.push(extent.bytes.subarray(at, at + size));
+      extent.holds++;
+      held.push({ extent, bytes: size, offset: this.#index.baseOffset(i) });
+      bytes += size;
+      next = i + 1 < this.#index.count ? this.#index.baseOffset(i + 1) : logEndOffset;
+    }
+    this.#cutSinceTaken = Infinity;
+    return {
+      parts,
+      bytes,
+      written: () => {
+        // What a truncation took meanwhile was counted off by it; the file is cut next in the order of files.
+        const cut = this.#cutSinceTaken;
+        for (const one of held) if (one.offset < cut) one.extent.unwritten -= one.bytes;
+        if (cut >= 0) this.#writtenOffset = Math.max(this.#writtenOffset, Math.min(next, cut));
+      },
+      release: () => {
+        for (const { extent } of held) extent.holds--;
+      },
+    };
+  }
+
+  /** Base offset of the first batch that is not in segments; there must be one. */
+  get unwrittenOffset(): Offset {
+    return this.#index.baseOffset(this.#firstUnwritten());
+  }
+
+  #firstUnwritten(): number {
+    const from = this.#index.find(this.#writtenOffset);
+    assert(
+      from >= 0 && this.#index.baseOffset(from) >= this.#writtenOffset,
+      "L2: what is not written is in the arena",
+    );
+    return from;
+  }
+
+  /** The headers of the batches that are not in segments, in order. */
+  *unwritten(): Generator<BatchHeader> {
+    for (let i = Math.max(0, this.#index.find(this.#writtenOffset)); i < this.#index.count; i++) {
+      if (this.#index.baseOffset(i) < this.#writtenOffset) continue;
+      const { bytes } = this.#arena.extent(this.#index.sequence(i));
+      yield batchHeaderAt(bytes, this.#index.position(i), this.#index.size(i));
+    }
+  }
+
+  /** Drops the batches from `offset` on. */
+  cut(offset: Offset): void {
+    this.#cutSinceTaken = Math.min(this.#cutSinceTaken, offset);
+    while (this.#index.count > 0) {
+      const last = this.#index.count - 1;
+      if (this.#index.baseOffset(last) < offset) break;
+      if (this.#index.baseOffset(last) >= this.#writtenOffset) {
+        this.#arena.extent(this.#index.sequence(last)).unwritten -= this.#index.size(last);
+      }
+      this.#index.pop();
+    }
+    this.#writtenOffset = Math.min(this.#writtenOffset, offset);
+  }
+
+  /** The log is gone: nobody waits for what was not written. */
+  abandon(): void {
+    this.cut(-1);
+  }
+}

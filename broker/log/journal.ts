@@ -102,6 +102,8 @@ export class Journal {
   ): Promise<Journal> {
     const { storage } = options;
     await storage.makeDirectory(DIRECTORY);
+    // What a killed process had made is found, and written on, before its names are on stable storage.
+    await storage.syncDirectory(DIRECTORY);
     const found: (JournalFile & { readonly bytes: number })[] = [];
     const stale: string[] = [];
     let highest = -1;

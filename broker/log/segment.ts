@@ -63,7 +63,8 @@ export class Segment {
     this.size = size;
     this.written = size;
     this.createdAt = createdAt;
-    this.#named = size > 0;
+    // Also of a file that was found: a process that ended before its sync leaves names that only memory knows.
+    this.#named = false;
     if (size === 0) this.#index = new SparseIndex();
   }
 

@@ -22,7 +22,20 @@ export function observe(options: {
   const exempt = (id: number): boolean => cluster.at(id).volumeLost;
   const observer = new ReplicaObserver(report);
   const members = new InSyncReplicasChecker(report, observer, exempt);
-  const watermarks = new HighWatermarkChecker({ report, observer, exempt, minInSyncReplicas });
+  const recordedIsr = (topicId: string, partition: number): readonly number[] => {
+    for (const { spec, status } of cluster.slices()) {
+      const state = status?.partitions?.[partition - spec.firstPartition];
+      if (spec.topicId === topicId && state !== undefined) return state.isr;
+    }
+    return [];
+  };
+  const watermarks = new HighWatermarkChecker({
+    report,
+    observer,
+    exempt,
+    minInSyncReplicas,
+    recordedIsr,
+  });
   const volumes = new VolumeChecker(report, () => cluster.slices());
   const forgotten = new Set<number>();
 

@@ -13,6 +13,7 @@ export class HighWatermarkChecker {
   readonly #observer: ReplicaObserver;
   readonly #exempt: (brokerId: number) => boolean;
   readonly #minInSyncReplicas: (topic: string) => number | undefined;
+  readonly #recordedIsr: (topicId: string, partition: number) => readonly number[];
   readonly #seen = new WeakMap<LeaderReplica, number>();
   /** Which process leads in each leader epoch. */
   readonly #leaders = new Map<string, string>();
@@ -22,11 +23,13 @@ export class HighWatermarkChecker {
     readonly observer: ReplicaObserver;
     readonly exempt: (brokerId: number) => boolean;
     readonly minInSyncReplicas: (topic: string) => number | undefined;
+    readonly recordedIsr: (topicId: string, partition: number) => readonly number[];
   }) {
     this.#report = options.report;
     this.#observer = options.observer;
     this.#exempt = options.exempt;
     this.#minInSyncReplicas = options.minInSyncReplicas;
+    this.#recordedIsr = options.recordedIsr;
   }
 
   /** @param process names the process: a broker that was started again is another one */
@@ -55,8 +58,10 @@ export class HighWatermarkChecker {
       if (leader.isr.length < minimum) {
         this.#report("R3", `${name}: high watermark moved with ISR ${leader.isr.join()}`);
       }
+      // One that has left the recorded ISR since the leader heard of it may have come back on another volume.
+      const recorded = this.#recordedIsr(topicId, partition.partition);
       for (const id of leader.isr) {
-        if (this.#exempt(id)) continue;
+        if (this.#exempt(id) || !recorded.includes(id)) continue;
         const stable = this.#observer.replica(where, id)?.stableOffset ?? 0;
         if (stable >= highWatermark) continue;
         this.#report(

@@ -1,4 +1,8 @@
-import type { PartitionSlice, PartitionState } from "../../../cluster/partition-slice.ts";
+import {
+  NO_LEADER,
+  type PartitionSlice,
+  type PartitionState,
+} from "../../../cluster/partition-slice.ts";
 import type { ReplicaLog, ReplicaObserver } from "../replicas.ts";
 import type { Report } from "./report.ts";
 
@@ -42,6 +46,7 @@ export class InSyncReplicasChecker {
     const lastOffset = baseOffset + count - 1;
     // Who may lead comes first: one that was cut off may hold a batch of an older leader epoch there.
     const ids = new Set([state.leader, ...state.isr, ...state.elr, ...placement.replicas]);
+    ids.delete(NO_LEADER);
     const holding = [...ids]
       .map((id) => this.#observer.replica(where, id))
       .filter((replica) => replica !== undefined)

@@ -22,8 +22,19 @@ export class LeaderEpochCache {
     const last = this.#entries.at(-1);
     if (last !== undefined && last.epoch === epoch && startOffset >= last.startOffset) return false;
     // What a newer epoch contradicts was never committed: entries at or above either coordinate go (KIP-279).
-    const kept = this.#entries.filter((one) => one.epoch < epoch && one.startOffset < startOffset);
-    this.#entries = [...kept, { epoch, startOffset }];
+    const kept = this.#entries.filter((one) => one.epoch <= epoch && one.startOffset < startOffset);
+    // An epoch that had begun here without records does not end the one before, which this record goes on with.
+    this.#entries = kept.at(-1)?.epoch === epoch ? kept : [...kept, { epoch, startOffset }];
+    return true;
+  }
+
+  /** A record batch of `epoch` lies at these offsets, so no other epoch begins there. @returns whether that was news. */
+  confirm(epoch: number, baseOffset: Offset, lastOffset: Offset): boolean {
+    const kept = this.#entries.filter(
+      (one) => one.epoch === epoch || one.startOffset < baseOffset || one.startOffset > lastOffset,
+    );
+    if (kept.length === this.#entries.length) return false;
+    this.#entries = kept;
     return true;
   }
 

@@ -185,6 +185,15 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#onUnwritten(this);
   }
 
+  /**
+   * The journal holds a batch that the segments have: an epoch that the journal has put there before it had no records,
+   * and is not part of the history that the log went on with.
+   */
+  confirmEpoch(bytes: Uint8Array): void {
+    const { partitionLeaderEpoch, baseOffset, lastOffset } = batchAt(bytes, 0);
+    if (this.epochs.confirm(partitionLeaderEpoch, baseOffset, lastOffset)) this.epochsDirty = true;
+  }
+
   #append(
     records: Uint8Array,
     batch: BatchHeader,

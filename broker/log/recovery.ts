@@ -59,8 +59,9 @@ export class Recovery {
     const epochs = LeaderEpochCache.decode(
       await storage.readFile(`${directory}/leader-epoch-checkpoint`),
     );
+    const known = epochs.entries().length;
     epochs.truncateFromEnd(end);
-    return new JournaledLog({
+    const log = new JournaledLog({
       identity,
       directory,
       topicIdBytes: uuidBytes(identity.topicId),
@@ -74,6 +75,9 @@ export class Recovery {
       highWatermark: saved?.highWatermark ?? 0,
       onUnwritten: this.#onUnwritten,
     });
+    // Left in the file, they would be taken for begun again once the log has grown beyond them.
+    log.epochsDirty = epochs.entries().length < known;
+    return log;
   }
 
   async #segments(
@@ -132,11 +136,12 @@ export class Recovery {
     switch (entry.kind) {
       case EntryKind.append:
         if (entry.offset >= log.logEndOffset) await log.replayAppend(entry.payload);
+        else log.confirmEpoch(entry.payload);
         return;
       case EntryKind.truncate:
         this.#short.delete(key);
-        if (entry.offset < log.logEndOffset)
-          await log.truncateTo(Math.max(entry.offset, log.logStartOffset));
+        // Also when the log ends there already: an epoch that had begun beyond has gone with it.
+        await log.truncateTo(Math.max(entry.offset, log.logStartOffset));
         return;
       case EntryKind.startAt:
         this.#short.delete(key);

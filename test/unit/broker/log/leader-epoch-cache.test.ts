@@ -84,6 +84,15 @@ describe("leader epoch cache", () => {
         [2, 9],
       ],
     ],
+    [
+      "goes on with an epoch when another had begun in between without records",
+      [
+        [0, 0],
+        [3, 53],
+        [0, 53],
+      ],
+      [[0, 0]],
+    ],
   ];
   for (const [name, given, expected] of assigned) {
     it(`${name} (KIP-101)`, () => {
@@ -97,6 +106,17 @@ describe("leader epoch cache", () => {
     assert.equal(cache.assign(4, 4), true);
     assert.equal(cache.latest, 4);
     assert.equal(new LeaderEpochCache().latest, -1);
+  });
+
+  it("forgets an epoch where a record of another one lies", () => {
+    const cache = cacheOf([0, 0], [3, 53], [5, 83]);
+    assert.equal(cache.confirm(0, 50, 52), false);
+    assert.equal(cache.confirm(0, 53, 60), true);
+    assert.equal(cache.confirm(5, 83, 90), false);
+    assert.deepEqual(entriesOf(cache), [
+      [0, 0],
+      [5, 83],
+    ]);
   });
 
   const some: Entry[] = [

@@ -240,6 +240,10 @@ export class Broker {
         // While it has not been seen running, being fenced is nothing new.
         if (image.brokers.get(brokerId)?.fenced === false) this.#contact.lapse();
       },
+      onBehind: () => {
+        this.#contact.lapse();
+      },
+      reads: () => this.#refresh?.reads ?? 0,
       onSuperseded: () =>
         environment.panic(new SupersededError("a newer process has this broker's id")),
       onShouldShutDown: () => this.#drained?.(),

@@ -7,6 +7,10 @@ export interface BrokerSession {
   epoch: number;
   /** `alive`: heard within the timeout; `dead`: provably gone, or silent for the timeout. */
   state: "alive" | "dead";
+  /** How often it has read the recorded state, as it last said. */
+  reads: number;
+  /** How often it must have before it is believed to know what was decided while it was taken for dead. */
+  readsOwed: number;
   /** It asked to stop: it keeps what cannot move, and is given nothing new. */
   draining: boolean;
   lastHeard: Millis;
@@ -50,6 +54,8 @@ export class BrokerSessions {
       id,
       epoch,
       state: running ? "alive" : "dead",
+      reads: 0,
+      readsOwed: 0,
       draining: false,
       lastHeard: now,
       aliveSince: now,
@@ -58,6 +64,7 @@ export class BrokerSessions {
 
   /**
    * A heartbeat came.
+   * @param reads how often the broker says to have read the recorded state.
    * @returns "stale" when the epoch is older than one seen: a former process; "changed" when elections may have to
    * follow (the broker came, came anew, or wants to stop); else "same".
    */
@@ -66,6 +73,7 @@ export class BrokerSessions {
     epoch: number,
     wantsToStop: boolean,
     now: Millis,
+    reads = 0,
   ): "stale" | "changed" | "same" {
     const session = this.#sessions.get(id);
     if (session !== undefined && epoch < session.epoch) return "stale";
@@ -74,6 +82,9 @@ export class BrokerSessions {
         id,
         epoch,
         state: "alive",
+        reads,
+        // A new process has read it; one that was taken for dead may still believe that it leads.
+        readsOwed: session?.epoch === epoch ? reads + 1 : 0,
         draining: wantsToStop,
         lastHeard: now,
         aliveSince: now,
@@ -81,9 +92,16 @@ export class BrokerSessions {
       return "changed";
     }
     session.lastHeard = now;
+    session.reads = reads;
     if (session.draining === wantsToStop) return "same";
     session.draining = wantsToStop;
     return "changed";
+  }
+
+  /** It was taken for dead, and has not read the recorded state since it was heard again. */
+  behind(id: BrokerId): boolean {
+    const session = this.#sessions.get(id);
+    return session !== undefined && session.reads < session.readsOwed;
   }
 
   /** The broker's process is provably gone. @returns whether that is news. */

@@ -43,6 +43,8 @@ export interface HeartbeatAnswer {
   /** "out-of-touch": the controller hears neither the API nor a majority, so hearing it proves nothing. */
   readonly errorCode: "none" | "not-controller" | "stale-epoch" | "out-of-touch";
   readonly isFenced: boolean;
+  /** False: leaderships may have moved while the broker was taken for dead, and it has not read the state since. */
+  readonly isCaughtUp: boolean;
   readonly shouldShutDown: boolean;
 }
 
@@ -119,14 +121,13 @@ export class Controller {
   }
 
   /** A broker's heartbeat on the internal listener; also this broker's own wish to stop. */
-  heartbeat(id: BrokerId, epoch: number, wantsToStop: boolean): HeartbeatAnswer {
-    if (!this.#active)
-      return { errorCode: "not-controller", isFenced: true, shouldShutDown: false };
+  heartbeat(id: BrokerId, epoch: number, wantsToStop: boolean, reads = 0): HeartbeatAnswer {
+    if (!this.#active) return refusal("not-controller");
     const { scheduler, image, logger } = this.#options;
     const now = scheduler.now();
-    if (epoch < (image.brokers.get(id)?.epoch ?? -1)) return staleEpoch();
-    const heard = this.#sessions.heard(id, epoch, wantsToStop, now);
-    if (heard === "stale") return staleEpoch();
+    if (epoch < (image.brokers.get(id)?.epoch ?? -1)) return refusal("stale-epoch");
+    const heard = this.#sessions.heard(id, epoch, wantsToStop, now, reads);
+    if (heard === "stale") return refusal("stale-epoch");
     if (heard === "changed") {
       logger.info("broker session", { broker: id, epoch, draining: wantsToStop });
       this.#planSweep(true);
@@ -135,6 +136,7 @@ export class Controller {
     return {
       errorCode: this.#options.inTouch() ? "none" : "out-of-touch",
       isFenced: image.brokers.get(id)?.fenced ?? true,
+      isCaughtUp: !this.#sessions.behind(id),
       shouldShutDown: wantsToStop && this.#drained(id),
     };
   }
@@ -394,8 +396,8 @@ export class Controller {
   }
 }
 
-function staleEpoch(): HeartbeatAnswer {
-  return { errorCode: "stale-epoch", isFenced: true, shouldShutDown: false };
+function refusal(errorCode: HeartbeatAnswer["errorCode"]): HeartbeatAnswer {
+  return { errorCode, isFenced: true, isCaughtUp: true, shouldShutDown: false };
 }
 
 function keyOf(record: RecordedPartition): string {

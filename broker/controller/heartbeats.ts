@@ -31,6 +31,10 @@ export interface HeartbeatOptions {
   readonly onNotController: () => void;
   /** The controller takes this broker for dead, or has not yet seen it alive. */
   readonly onFenced: () => void;
+  /** The controller took this broker for dead since it last read the recorded state, perhaps without its noticing. */
+  readonly onBehind: () => void;
+  /** How often this broker has read the recorded state: its metadata position. */
+  readonly reads: () => number;
   /** A newer process has registered with this broker's id. */
   readonly onSuperseded: () => void;
   readonly onShouldShutDown: () => void;
@@ -143,7 +147,7 @@ export class HeartbeatSender {
       {
         brokerId: self,
         brokerEpoch: epoch,
-        currentMetadataOffset: 0,
+        currentMetadataOffset: this.#options.reads(),
         wantFence: false,
         wantShutDown: this.#wantsToStop,
       },
@@ -164,6 +168,7 @@ export class HeartbeatSender {
     switch (answer.errorCode) {
       case ErrorCode.NONE:
         if (answer.isFenced) this.#options.onFenced();
+        if (!answer.isCaughtUp) this.#options.onBehind();
         if (answer.shouldShutDown) this.#options.onShouldShutDown();
         return;
       case ErrorCode.NOT_CONTROLLER:

@@ -22,8 +22,8 @@ export const handleBrokerHeartbeat: Handler<
   InputOf<typeof brokerHeartbeatResponse>
 > = ({ services, connection }, request) => {
   const { controller } = services;
-  const { brokerId, brokerEpoch, wantShutDown } = request;
-  const answer = controller.heartbeat(brokerId, brokerEpoch, wantShutDown);
+  const { brokerId, brokerEpoch, wantShutDown, currentMetadataOffset } = request;
+  const answer = controller.heartbeat(brokerId, brokerEpoch, wantShutDown, currentMetadataOffset);
   if (connection !== undefined && !watched.has(connection)) {
     watched.add(connection);
     connection.whenClosed(() => {
@@ -32,7 +32,7 @@ export const handleBrokerHeartbeat: Handler<
   }
   return {
     errorCode: CODES[answer.errorCode],
-    isCaughtUp: true,
+    isCaughtUp: answer.isCaughtUp,
     isFenced: answer.isFenced,
     shouldShutDown: answer.shouldShutDown,
   };

@@ -21,6 +21,8 @@ export class StateRefresh {
   readonly #contact: Contact;
   readonly #scheduler: Scheduler;
   readonly #logger: Logger;
+  /** How often it has been read. */
+  reads = 0;
   #running = false;
   #stopped = false;
 
@@ -59,6 +61,7 @@ export class StateRefresh {
         });
         if (this.#stopped) break;
         for (const slice of items) this.#image.absorbSlice(slice);
+        this.reads++;
         this.#contact.refreshed(askedAt);
       } catch (error) {
         this.#logger.debug("recorded state not read yet", { error: String(error) });

@@ -4,14 +4,19 @@ import { BrokerError } from "../support/kafka-client.ts";
 import type { ClientWorld } from "./clients.ts";
 
 interface Batch {
+  /** Its place among all batches of the partition. */
+  readonly index: number;
   readonly values: readonly string[];
   readonly baseSequence: number;
   readonly timestamp: number;
   attempts: number;
 }
 
-/** As many requests of one partition may be on their way as a broker remembers batches of a producer. */
-const IN_FLIGHT = 5;
+/**
+ * So far may the newest batch sent be ahead of the oldest without an answer: a broker remembers as many batches of a
+ * producer, and takes what is older than those for out of order.
+ */
+const WINDOW = 5;
 /** Batches of one partition that wait; the load stops meanwhile. */
 const WAITING = 8;
 const PRODUCE_TIMEOUT_MS = 1500;
@@ -80,6 +85,7 @@ class Lane {
   /** Where those on their way went. */
   #leader: number | undefined;
   #nextSequence = 0;
+  #nextIndex = 0;
   #count = 0;
   #pausing = false;
   #failed = false;
@@ -111,15 +117,20 @@ class Lane {
     });
     model.sent(this.#topic, this.#partition, values);
     const timestamp = scheduler.wallNow();
-    this.#waiting.push({ values, baseSequence: this.#nextSequence, timestamp, attempts: 0 });
+    const index = this.#nextIndex++;
+    this.#waiting.push({ index, values, baseSequence: this.#nextSequence, timestamp, attempts: 0 });
     this.#nextSequence += values.length;
     this.#pump();
   }
 
   #pump(): void {
-    while (!this.#pausing && !this.#failed && this.#inFlight.length < IN_FLIGHT) {
+    while (!this.#pausing && !this.#failed) {
       const next = this.#waiting[0];
       if (next === undefined) return;
+      // A leader that knows nothing of a producer takes any sequence for its first (KIP-360), so one goes ahead alone.
+      const window = this.acked === 0 ? 1 : WINDOW;
+      const oldest = Math.min(next.index, this.#inFlight[0]?.index ?? next.index);
+      if (next.index - oldest >= window || this.#inFlight.length >= window) return;
       const leader = this.#world.client.leaderOf(this.#topic, this.#partition);
       if (this.#inFlight.length > 0 && leader !== this.#leader) return;
       const first = this.#inFlight[0];

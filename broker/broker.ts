@@ -268,6 +268,7 @@ export class Broker {
       onLease: (lease) => {
         if (lease.metadata.name === `${clusterName}-controller`) this.#lease?.observe(lease);
       },
+      panic: environment.panic,
     });
     const topicAdmin = new TopicAdmin({
       kube: this.#kube,

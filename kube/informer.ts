@@ -1,8 +1,9 @@
 import type { Timer, Scheduler } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
+import type { Millis } from "../lib/units.ts";
 import type { KubeApi, Resource, WatchHandle } from "./api.ts";
-import { GoneError } from "./errors.ts";
+import { GoneError, KubeError } from "./errors.ts";
 import type { KubeObject } from "./objects.ts";
 import { WatchState } from "./watch-state.ts";
 import type { Change, WatchStep } from "./watch-state.ts";
@@ -19,7 +20,16 @@ export interface Informer<T> {
   /** By name, or by `namespace/name` when the informer has no namespace. Objects must not be changed. */
   items(): ReadonlyMap<string, T>;
   get(name: string): T | undefined;
-  /** Listeners are called in order, after `items` holds the change. A throw is an invariant error of ours. */
+  /**
+   * When the API was last heard by this view: a list's answer, an event or bookmark of the watch, or its orderly end;
+   * undefined before the first. On `scheduler.now()`. An idle watch is heard each minute (bookmarks), so a view is stale
+   * when this is minutes ago.
+   */
+  readonly lastHeard: Millis | undefined;
+  /**
+   * Listeners are called in order, after `items` holds the change, and must not throw. One that does is an error of
+   * ours: it goes to `panic` where one was given; else it is logged, and the watch and the other listeners go on.
+   */
   onChange(listener: (change: Change<T>) => void): void;
 }
 
@@ -32,6 +42,11 @@ export interface InformerOptions<T extends KubeObject> {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly logger: Logger;
+  /**
+   * Given what a listener threw. A broker stops (its state may have broken an invariant); a level-based controller,
+   * which looks at everything again anyway, leaves this out.
+   */
+  readonly panic?: (error: unknown) => void;
 }
 
 /** Between 240 and 300 s, so that the watches of many clients do not all end at once. */
@@ -51,6 +66,7 @@ class WatchInformer<T extends KubeObject> implements Informer<T> {
   #resolveSynced: () => void = () => undefined;
   #watch: WatchHandle | undefined;
   #timer: Timer | undefined;
+  #lastHeard: Millis | undefined;
   #running = false;
   #started = false;
 
@@ -84,6 +100,10 @@ class WatchInformer<T extends KubeObject> implements Informer<T> {
     return this.#state.items.get(name);
   }
 
+  get lastHeard(): Millis | undefined {
+    return this.#lastHeard;
+  }
+
   onChange(listener: (change: Change<T>) => void): void {
     this.#listeners.push(listener);
   }
@@ -114,6 +134,7 @@ class WatchInformer<T extends KubeObject> implements Informer<T> {
     void answer.then(
       (list) => {
         if (!this.#counts(attempt)) return;
+        this.#heard();
         for (const change of this.#state.listed(list)) this.#announce(change);
         this.#resolveSynced();
         if (this.#counts(attempt)) this.#do(this.#state.next());
@@ -126,7 +147,8 @@ class WatchInformer<T extends KubeObject> implements Informer<T> {
 
   #startWatch(attempt: number, resourceVersion: string): void {
     const { api, resource, namespace, labelSelector, random } = this.#options;
-    this.#watch = api.watch(
+    let ended = false;
+    const watch = api.watch(
       resource,
       namespace,
       {
@@ -137,22 +159,31 @@ class WatchInformer<T extends KubeObject> implements Informer<T> {
       {
         onEvent: (event) => {
           if (!this.#counts(attempt)) return;
+          this.#heard();
           const change = this.#state.observed(event);
           if (change !== undefined) this.#announce(change);
         },
         onEnd: (error) => {
+          ended = true;
           if (!this.#counts(attempt)) return;
           this.#watch = undefined;
-          if (error === undefined) this.#do(this.#state.ended());
-          else if (error instanceof GoneError) this.#do(this.#state.expired());
+          if (error === undefined) {
+            this.#heard();
+            this.#do(this.#state.ended());
+          } else if (error instanceof GoneError) this.#do(this.#state.expired());
           else this.#failed("watch broke", error);
         },
       },
     );
+    // It may have ended, or this informer may have been stopped by a listener, before the handle was there.
+    if (ended) return;
+    if (this.#counts(attempt)) this.#watch = watch;
+    else watch.close();
   }
 
   #failed(message: string, error: unknown): void {
-    const step = this.#state.failed();
+    const retryAfterSeconds = error instanceof KubeError ? error.retryAfterSeconds : undefined;
+    const step = this.#state.failed((retryAfterSeconds ?? 0) * 1000);
     this.#options.logger.warn(message, {
       resource: this.#options.resource.plural,
       error: error instanceof Error ? error.message : String(error),
@@ -167,7 +198,26 @@ class WatchInformer<T extends KubeObject> implements Informer<T> {
   #announce(change: Change<T>): void {
     for (const listener of this.#listeners) {
       if (!this.#running) return;
-      listener(change);
+      try {
+        listener(change);
+      } catch (error) {
+        this.#listenerFailed(change, error);
+      }
     }
+  }
+
+  #listenerFailed(change: Change<T>, error: unknown): void {
+    const { logger, resource, panic } = this.#options;
+    logger.error("a listener failed", {
+      resource: resource.plural,
+      name: change.object.metadata.name,
+      change: change.type,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    panic?.(error);
+  }
+
+  #heard(): void {
+    this.#lastHeard = this.#options.scheduler.now();
   }
 }

@@ -20,6 +20,7 @@ export type WatchStep =
 
 const FIRST_BACKOFF_MS: Millis = 50;
 const LONGEST_BACKOFF_MS: Millis = 5_000;
+const LONGEST_RETRY_AFTER_MS: Millis = 60_000;
 
 /**
  * The cached view of one kind of object, kept by list, watch, bookmark and, after 410 Gone, relist (Kubernetes API
@@ -103,10 +104,13 @@ export class WatchState<T extends KubeObject> {
     return this.#again();
   }
 
-  /** A list or a watch failed: wait with jittered exponential back-off, 50 ms up to 5 s. */
-  failed(): WatchStep {
+  /**
+   * A list or a watch failed: wait with jittered exponential back-off, 50 ms up to 5 s, and no less than the server asked
+   * for (but at most a minute).
+   */
+  failed(retryAfter: Millis = 0): WatchStep {
     this.#failures++;
-    return this.#wait();
+    return this.#wait(Math.min(retryAfter, LONGEST_RETRY_AFTER_MS));
   }
 
   /** One end is normal; repeated ones without an event between them are paced like failures. */
@@ -114,13 +118,18 @@ export class WatchState<T extends KubeObject> {
     return this.#failures++ === 0 ? this.next() : this.#wait();
   }
 
-  #wait(): WatchStep {
+  #wait(atLeast: Millis = 0): WatchStep {
     const ceiling = Math.min(
       LONGEST_BACKOFF_MS,
       FIRST_BACKOFF_MS * 2 ** Math.min(this.#failures - 1, 10),
     );
     const delay = ceiling / 2 + (this.#random.next() * ceiling) / 2;
-    return { kind: "wait", attempt: ++this.#attempt, delay: Math.max(FIRST_BACKOFF_MS / 2, delay) };
+    return {
+      kind: "wait",
+      attempt: ++this.#attempt,
+      // Spread beyond what was asked for, so that not all clients come back at the same moment.
+      delay: Math.max(FIRST_BACKOFF_MS / 2, delay, atLeast + delay / 10),
+    };
   }
 
   #put(key: string, object: T): Change<T> | undefined {

@@ -16,6 +16,7 @@ import type { KubeObject, Lease } from "../../kube/objects.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
+import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "./image.ts";
 
 /** Keeps the image up to date from watches; one per kind, restarted by themselves. */
@@ -31,8 +32,10 @@ export class MetadataWatcher {
     readonly random: Random;
     readonly logger: Logger;
     readonly onLease: (lease: Lease) => void;
+    /** What follows from a change broke an invariant. */
+    readonly panic: (error: unknown) => void;
   }) {
-    const { kube, namespace, clusterName, image, scheduler, random, logger } = options;
+    const { kube, namespace, clusterName, image, scheduler, random, logger, panic } = options;
     const ofCluster = `${CLUSTER_LABEL}=${clusterName}`;
     const watch = <T extends KubeObject>(
       resource: Resource<T>,
@@ -48,6 +51,7 @@ export class MetadataWatcher {
         scheduler,
         random,
         logger,
+        panic,
       });
       informer.onChange(({ type, object }) => {
         if (type === "DELETED") remove(object);
@@ -100,6 +104,16 @@ export class MetadataWatcher {
   async start(): Promise<void> {
     for (const informer of this.#informers) informer.start();
     await Promise.all(this.#informers.map((informer) => informer.synced));
+  }
+
+  /** When the API was last heard by the watch that has heard it least recently; undefined before `start` resolved. */
+  get lastHeard(): Millis | undefined {
+    let oldest: Millis | undefined;
+    for (const { lastHeard } of this.#informers) {
+      if (lastHeard === undefined) return undefined;
+      oldest = Math.min(oldest ?? lastHeard, lastHeard);
+    }
+    return oldest;
   }
 
   stop(): void {

@@ -8,7 +8,9 @@ import { WatchState } from "../../../kube/watch-state.ts";
 import { realScheduler } from "../../../lib/clock.ts";
 import type { Scheduler } from "../../../lib/clock.ts";
 import { silentLogger } from "../../../lib/logger.ts";
+import type { Logger } from "../../../lib/logger.ts";
 import { seededRandom } from "../../../lib/random.ts";
+import { VirtualScheduler } from "../../support/virtual-scheduler.ts";
 
 const things: Resource = { group: "", version: "v1", plural: "configmaps", kind: "ConfigMap" };
 
@@ -64,6 +66,16 @@ describe("watch state", () => {
     assert.ok(delays.slice(8).every((delay) => delay >= 2_500 && delay <= 5_000));
   });
 
+  it("waits as long as the server asked for, within bounds", () => {
+    const delayAfter = (retryAfter: number): number => {
+      const step = fresh().failed(retryAfter);
+      assert.ok(step.kind === "wait");
+      return step.delay;
+    };
+    assert.ok(delayAfter(3_000) >= 3_000 && delayAfter(3_000) < 3_100);
+    assert.ok(delayAfter(86_400_000) < 61_000);
+  });
+
   it("paces a watch that the server ends again and again without an event", () => {
     const state = fresh();
     state.listed({ items: [], resourceVersion: "1" });
@@ -79,7 +91,16 @@ describe("informer", () => {
     after: (_delay, callback) => realScheduler.after(0, callback),
   };
 
-  function setUp(lists: (() => KubeObject[])[]): {
+  function setUp(
+    lists: (() => KubeObject[])[],
+    settings: {
+      readonly scheduler?: Scheduler;
+      readonly logger?: Logger;
+      readonly panic?: (error: unknown) => void;
+      /** Done within the call of `watch`, before the handle is returned. */
+      readonly atOnce?: ((handlers: WatchHandlers<KubeObject>) => void)[];
+    } = {},
+  ): {
     informer: Informer<KubeObject>;
     log: string[];
     watch: () => WatchHandlers<KubeObject>;
@@ -106,6 +127,7 @@ describe("informer", () => {
       ) => {
         log.push(`watch ${options.resourceVersion}`);
         handlers = given;
+        settings.atOnce?.shift()?.(given);
         return { close: () => log.push("closed") };
       },
     } as unknown as KubeApi;
@@ -113,9 +135,10 @@ describe("informer", () => {
       api,
       resource: things,
       namespace: "ns",
-      scheduler: impatient,
+      scheduler: settings.scheduler ?? impatient,
       random: seededRandom(1),
-      logger: silentLogger,
+      logger: settings.logger ?? silentLogger,
+      ...(settings.panic === undefined ? {} : { panic: settings.panic }),
     });
     informer.onChange(({ type, object }) => log.push(`${type} ${object.metadata.name}`));
     return {
@@ -176,5 +199,162 @@ describe("informer", () => {
     watch().onEvent({ type: "ADDED", object: thing("late", "105") });
     watch().onEnd(undefined);
     assert.deepEqual(log, ["watch 100", "closed"]);
+  });
+
+  describe("with a listener that throws", () => {
+    const broken = new Error("broken listener");
+    const failing = (informer: Informer<KubeObject>, log: string[]): void => {
+      informer.onChange(({ object }) => {
+        if (object.metadata.name === "bad") throw broken;
+      });
+      informer.onChange(({ type, object }) => log.push(`second ${type} ${object.metadata.name}`));
+    };
+
+    it("logs the error and goes on with the other listeners, the list and the watch", async () => {
+      const errors: unknown[] = [];
+      const logger: Logger = {
+        ...silentLogger,
+        error: (_message, fields) => errors.push(fields?.["name"]),
+      };
+      const { informer, log, watch } = setUp([() => [thing("bad", "1"), thing("b", "2")]], {
+        logger,
+      });
+      failing(informer, log);
+      informer.start();
+      await informer.synced;
+      watch().onEvent({ type: "MODIFIED", object: thing("bad", "101") });
+      watch().onEvent({ type: "MODIFIED", object: thing("b", "102") });
+      assert.deepEqual(log, [
+        "ADDED bad",
+        "second ADDED bad",
+        "ADDED b",
+        "second ADDED b",
+        "watch 100",
+        "MODIFIED bad",
+        "second MODIFIED bad",
+        "MODIFIED b",
+        "second MODIFIED b",
+      ]);
+      assert.deepEqual(errors, ["bad", "bad"]);
+      informer.stop();
+    });
+
+    it("gives the error to panic", async () => {
+      const panics: unknown[] = [];
+      const { informer, log } = setUp([() => [thing("bad", "1")]], {
+        panic: (error) => {
+          panics.push(error);
+          informer.stop();
+        },
+      });
+      failing(informer, log);
+      informer.start();
+      await informer.synced;
+      assert.deepEqual(panics, [broken]);
+      assert.deepEqual(log, ["ADDED bad"], "nothing is announced once it was stopped");
+    });
+  });
+
+  it("keeps no handle of a watch that ended before it was returned", async () => {
+    const { informer, log, watch, settle } = setUp([() => []], {
+      atOnce: [
+        (handlers) => {
+          handlers.onEnd(new Error("refused"));
+        },
+      ],
+    });
+    informer.start();
+    await informer.synced;
+    await settle();
+    assert.deepEqual(log, ["watch 100", "watch 100"]);
+    watch().onEvent({ type: "ADDED", object: thing("a", "101") });
+    informer.stop();
+    assert.deepEqual(log.slice(2), ["ADDED a", "closed"], "only the second one is closed");
+  });
+
+  it("keeps the handle of the watch begun within the end of the one before", async () => {
+    const { informer, log } = setUp([() => []], {
+      atOnce: [
+        (handlers) => {
+          handlers.onEnd(undefined);
+        },
+      ],
+    });
+    informer.start();
+    await informer.synced;
+    assert.deepEqual(log, ["watch 100", "watch 100"], "an orderly end is followed at once");
+    informer.stop();
+    assert.deepEqual(log.slice(2), ["closed"]);
+  });
+
+  it("closes the watch that a listener stopped it in before the handle was there", async () => {
+    const { informer, log } = setUp([() => []], {
+      atOnce: [
+        (handlers) => {
+          handlers.onEvent({ type: "ADDED", object: thing("a", "101") });
+        },
+      ],
+    });
+    informer.onChange(() => {
+      informer.stop();
+    });
+    informer.start();
+    await informer.synced;
+    assert.deepEqual(log, ["watch 100", "ADDED a", "closed"]);
+  });
+
+  it("says when the API was last heard: list, event, bookmark, orderly end, and nothing else", async () => {
+    const scheduler = new VirtualScheduler();
+    const { informer, watch } = setUp([() => []], { scheduler });
+    assert.equal(informer.lastHeard, undefined);
+    await scheduler.advance(10);
+    informer.start();
+    await scheduler.advance(0);
+    assert.equal(informer.lastHeard, 10);
+    const step = async (at: number, act: () => void): Promise<number | undefined> => {
+      await scheduler.advance(at - scheduler.now());
+      act();
+      return informer.lastHeard;
+    };
+    const added = { type: "ADDED", object: thing("a", "101") } as const;
+    assert.equal(
+      await step(20, () => {
+        watch().onEvent(added);
+      }),
+      20,
+    );
+    const bookmark = { type: "BOOKMARK", resourceVersion: "110" } as const;
+    assert.equal(
+      await step(30, () => {
+        watch().onEvent(bookmark);
+      }),
+      30,
+    );
+    assert.equal(
+      await step(40, () => {
+        watch().onEnd(undefined);
+      }),
+      40,
+    );
+    assert.equal(
+      await step(50, () => {
+        watch().onEnd(new Error("reset"));
+      }),
+      40,
+    );
+    informer.stop();
+  });
+
+  it("comes back no sooner than the server asked for", async () => {
+    const scheduler = new VirtualScheduler();
+    const { informer, log, watch } = setUp([() => []], { scheduler });
+    informer.start();
+    await scheduler.advance(0);
+    watch().onEnd(new ServerBusyError(429, "TooManyRequests", "busy", 2));
+    await scheduler.advance(1_999);
+    assert.deepEqual(log, ["watch 100"]);
+    await scheduler.advance(100);
+    assert.deepEqual(log, ["watch 100", "watch 100"]);
+    informer.stop();
   });
 });

@@ -1,5 +1,6 @@
 import { Broker } from "../../broker/broker.ts";
 import { BrokerConfig } from "../../broker/config.ts";
+import { StorageError } from "../../broker/log/storage.ts";
 import { SupersededError } from "../../broker/controller/registration.ts";
 import { API_VERSION, brokerClusters, partitionSlices, topics } from "../../cluster/resources.ts";
 import { NO_LEADER, type PartitionSlice } from "../../cluster/partition-slice.ts";
@@ -38,7 +39,7 @@ export interface SimBroker {
   readonly host: string;
   readonly storage: MemoryStorage;
   /** How many times slower its disk is than others. */
-  readonly slowDisk: number;
+  slowDisk: number;
   process: SimProcess;
   broker: Broker | undefined;
   /** It is to stay away until somebody starts it. */
@@ -285,6 +286,13 @@ export class SimCluster {
     );
   }
 
+  /** No partition counts on the broker: it is in no ISR and no ELR. */
+  isOutsideEverywhere(id: number): boolean {
+    return this.slices().every(({ status }) =>
+      (status?.partitions ?? []).every(({ isr, elr }) => !isr.includes(id) && !elr.includes(id)),
+    );
+  }
+
   describe(): string {
     return this.slices()
       .flatMap(({ spec, status }) =>
@@ -301,8 +309,9 @@ export class SimCluster {
     if (!process.alive) return;
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     // Overtaken by a newer process of the same broker: the one reason to end that is nobody's fault.
-    if (error instanceof SupersededError) this.#history.add(`${one.host} ends: ${error.message}`);
-    else this.#report("panic", `${one.host}: ${reason}`);
+    if (error instanceof SupersededError || isFull(error)) {
+      this.#history.add(`${one.host} ends: ${error.message}`);
+    } else this.#report("panic", `${one.host}: ${reason}`);
     process.end();
     one.broker?.kill();
     one.broker = undefined;
@@ -332,6 +341,11 @@ const CONFIG: ReadonlyMap<string, string> = new Map([
   ["group.initial.rebalance.delay.ms", "0"],
   ["log.segment.bytes", "16384"],
 ]);
+
+/** A broker cannot start on a full volume. */
+function isFull(error: unknown): error is StorageError {
+  return error instanceof StorageError && error.code === "ENOSPC";
+}
 
 /** Mostly fast, at times slow. */
 function diskDelay(random: Random, slower: number): number {

@@ -1,38 +1,51 @@
-import type { KubeApi, WatchHandle, WatchHandlers } from "../../kube/api.ts";
-import { ServerBusyError, UnknownOutcomeError } from "../../kube/errors.ts";
+import type { KubeApi, WatchHandle } from "../../kube/api.ts";
+import { ConflictError, ServerBusyError, UnknownOutcomeError } from "../../kube/errors.ts";
 import type { Random } from "../../lib/random.ts";
-import {
-  createMemoryKubeApi,
-  type KubeCall,
-  type KubeFault,
-} from "../../local/api/memory-kube-api.ts";
+import { createMemoryKubeApi } from "../../local/api/memory-kube-api.ts";
 import type { ObjectStore } from "../../local/api/object-store.ts";
 import type { SimClock } from "./clock.ts";
+import { SimWatch, type WatchConditions } from "./kube-watch.ts";
 import type { SimProcess } from "./process.ts";
 
-/** How long a call waits for an answer that does not come. */
-const DEADLINE_MS = 3000;
-/** How far a watch may lag when it stalls. */
-const STALL_SPREAD_MS = 1500;
+/** How long a call waits for an answer that does not come (kube/client.ts). */
+const DEADLINE_MS = 10_000;
+const QUICK_DELAY_MS = 2;
+
+/** What becomes of one call that reaches the API. */
+interface Fate {
+  /** It fails without effect. */
+  readonly before?: Error;
+  /** It takes effect, and the caller hears this. */
+  readonly after?: Error;
+  /** Neither the call nor its answer arrives. */
+  readonly lost?: "request" | "answer";
+  readonly extraMs?: number;
+}
 
 /**
- * The Kubernetes API between the one object store and each process: late, lost before or after it took effect, busy,
- * and away from a host or from all. Watches of a host that cannot reach it hang, and go on or break when it can.
+ * The Kubernetes API between the one object store and each process: calls late, lost before or after they took effect,
+ * refused; out of reach of one host or of all, where what was sent may still take effect afterwards; watches that
+ * lag, stall, repeat, and break with what they have missed.
  */
-export class SimKube {
+export class SimKube implements WatchConditions {
   readonly #clock: SimClock;
   readonly #random: Random;
   readonly #store: ObjectStore;
+  readonly #plain: KubeApi;
   readonly #away = new Map<string, number>();
-  /** Of a thousand calls so many are lost, busy, or answered after they were lost. */
+  readonly #stalled = new Map<string, number>();
+  readonly #watches = new Set<SimWatch>();
+  /** Of a thousand calls and events so many meet a fault. */
   faultsPerMille = 0;
   /** Longest time on the way, there or back. */
-  delayMs = 2;
+  delayMs = QUICK_DELAY_MS;
 
   constructor(clock: SimClock, random: Random, store: ObjectStore) {
     this.#clock = clock;
     this.#random = random;
     this.#store = store;
+    // Not a process's own clock: what it has sent takes effect also when it has died meanwhile.
+    this.#plain = createMemoryKubeApi({ store, scheduler: clock });
   }
 
   /** The API is out of reach of `host` (of everybody: "*") for `ms`. */
@@ -40,97 +53,180 @@ export class SimKube {
     this.#away.set(host, Math.max(this.#away.get(host) ?? 0, this.#clock.now() + ms));
   }
 
+  /** The watches of `host` say nothing for `ms`, and then all that they have missed. */
+  stall(host: string, ms: number): void {
+    this.#stalled.set(host, this.#clock.now() + ms);
+  }
+
+  /** Every watch breaks, and the history that they could go on from is gone. */
+  restart(): void {
+    this.#store.compactHistory(this.#random.below(20));
+    for (const watch of [...this.#watches]) watch.fail(new Error("connection reset"));
+  }
+
   heal(): void {
     this.#away.clear();
+    this.#stalled.clear();
     this.faultsPerMille = 0;
-    this.delayMs = 2;
+    this.delayMs = QUICK_DELAY_MS;
   }
 
   isAway(host: string): boolean {
-    return this.#until(host) > this.#clock.now();
+    return this.awayMs(host) > 0;
+  }
+
+  /** How long the API stays out of reach of a host, from now. */
+  awayMs(host: string): number {
+    const until = Math.max(this.#away.get(host) ?? 0, this.#away.get("*") ?? 0);
+    return Math.max(0, until - this.#clock.now());
+  }
+
+  /** How long the watches of a host stay silent, from now. */
+  stalledMs(host: string): number {
+    const until = this.#stalled.get(host) ?? 0;
+    return Math.max(0, until - this.#clock.now(), this.awayMs(host));
+  }
+
+  delay(): number {
+    return 0.2 + this.#random.next() * this.delayMs;
+  }
+
+  happens(): boolean {
+    return this.faultsPerMille > 0 && this.#random.below(1000) < this.faultsPerMille;
   }
 
   /** The API as one process reaches it. */
   of(process: SimProcess): KubeApi {
-    const inner = createMemoryKubeApi({
-      store: this.#store,
-      // Not the process's own clock: what it has sent takes effect also when it has died meanwhile.
-      scheduler: this.#clock,
-      fault: (call) => this.#fault(process.host, call),
-    });
+    const api = this.#plain;
+    const read = <T>(effect: () => Promise<T>): Promise<T> => this.#call(process, false, effect);
+    const write = <T>(effect: () => Promise<T>): Promise<T> => this.#call(process, true, effect);
     return {
-      get: (resource, namespace, name) => process.gate(inner.get(resource, namespace, name)),
-      list: (resource, namespace, options) =>
-        process.gate(inner.list(resource, namespace, options)),
-      create: (resource, namespace, object) =>
-        process.gate(inner.create(resource, namespace, object)),
-      replace: (resource, namespace, object, options) =>
-        process.gate(inner.replace(resource, namespace, object, options)),
-      jsonPatch: (resource, namespace, name, operations, options) =>
-        process.gate(inner.jsonPatch(resource, namespace, name, operations, options)),
-      apply: (resource, namespace, object, manager, options) =>
-        process.gate(inner.apply(resource, namespace, object, manager, options)),
+      get: (resource, namespace, name) => read(() => api.get(resource, namespace, name)),
+      list: (resource, namespace, options) => read(() => api.list(resource, namespace, options)),
+      create: (resource, namespace, object) => {
+        const sent = structuredClone(object);
+        return write(() => api.create(resource, namespace, sent));
+      },
+      replace: (resource, namespace, object, options) => {
+        const sent = structuredClone(object);
+        return write(() => api.replace(resource, namespace, sent, options));
+      },
+      jsonPatch: (resource, namespace, name, operations, options) => {
+        const sent = structuredClone(operations);
+        return write(() => api.jsonPatch(resource, namespace, name, sent, options));
+      },
+      apply: (resource, namespace, object, manager, options) => {
+        const sent = structuredClone(object);
+        return write(() => api.apply(resource, namespace, sent, manager, options));
+      },
       delete: (resource, namespace, name, options) =>
-        process.gate(inner.delete(resource, namespace, name, options)),
+        write(() => api.delete(resource, namespace, name, options)),
       watch: (resource, namespace, options, handlers): WatchHandle => {
-        const handle = inner.watch(resource, namespace, options, gated(process, handlers));
-        process.onEnd(() => {
-          handle.close();
+        const watch = new SimWatch(this, this.#clock, this.#random, process, {
+          onEvent: (event) => {
+            handlers.onEvent(event as Parameters<typeof handlers.onEvent>[0]);
+          },
+          onEnd: handlers.onEnd,
         });
-        return handle;
+        this.#watches.add(watch);
+        watch.onClose = () => this.#watches.delete(watch);
+        process.onEnd(() => {
+          watch.close();
+        });
+        watch.open((inner) => api.watch(resource, namespace, options, inner));
+        return watch;
       },
     };
   }
 
-  #until(host: string): number {
-    return Math.max(this.#away.get(host) ?? 0, this.#away.get("*") ?? 0);
-  }
-
-  #fault(host: string, call: KubeCall): KubeFault | undefined {
+  #call<T>(process: SimProcess, write: boolean, effect: () => Promise<T>): Promise<T> {
+    const clock = this.#clock;
     const random = this.#random;
-    const delayMs = 0.2 + random.next() * this.delayMs;
-    const away = this.#until(host) - this.#clock.now();
-    if (call.verb === "watch") {
-      if (away > 0) {
-        // A silent connection: what it carries comes when the API is back, or the watch breaks then.
-        const broken = random.next() < 0.5;
-        return {
-          delayMs: away + delayMs,
-          ...(broken ? { before: new UnknownOutcomeError("watch lost") } : {}),
-        };
+    const { host } = process;
+    return new Promise((resolve, reject) => {
+      let settled = false;
+      const settle = (action: () => void): void => {
+        process.run(() => {
+          if (settled) return;
+          settled = true;
+          deadline.cancel();
+          action();
+        });
+      };
+      const lost = (): void => {
+        settle(() => {
+          reject(
+            write
+              ? new UnknownOutcomeError("no answer in time")
+              : new ServerBusyError(503, "ServiceUnavailable", "no answer in time"),
+          );
+        });
+      };
+      const deadline = clock.after(DEADLINE_MS, lost);
+      const answer = (action: () => void): void => {
+        if (this.isAway(host)) return;
+        clock.after(this.delay(), () => {
+          settle(action);
+        });
+      };
+      const fate = this.#fate(write);
+      const arrive = (): void => {
+        if (fate.before !== undefined) {
+          const { before } = fate;
+          answer(() => {
+            reject(before);
+          });
+          return;
+        }
+        effect().then(
+          (value) => {
+            if (fate.lost === "answer") return;
+            answer(() => {
+              if (fate.after === undefined) resolve(value);
+              else reject(fate.after);
+            });
+          },
+          (error: unknown) => {
+            answer(() => {
+              reject(error instanceof Error ? error : new Error(String(error)));
+            });
+          },
+        );
+      };
+      // A connection that breaks is noticed at once, one that falls silent at the deadline.
+      if (fate.lost !== undefined && random.next() < 0.7) {
+        clock.after(50 + random.next() * 400, lost);
       }
-      if (this.#happens()) return { delayMs: random.next() * STALL_SPREAD_MS };
-      return { delayMs };
-    }
-    if (away > 0) {
-      // The delay counts before the effect and before the answer.
-      const lost = new UnknownOutcomeError("no answer in time");
-      return { delayMs: DEADLINE_MS / 2, before: lost };
-    }
-    if (!this.#happens()) return { delayMs };
-    const kind = random.below(4);
-    if (kind === 0) return { delayMs, after: new UnknownOutcomeError("answer lost") };
-    if (kind === 1) return { delayMs, before: new UnknownOutcomeError("request lost") };
-    if (kind === 2) return { delayMs, before: new ServerBusyError(503, "Unavailable", "busy", 1) };
-    return { delayMs: delayMs + random.next() * 400 };
+      if (fate.lost === "request") return;
+      const away = this.awayMs(host);
+      // What is tried while the API is away may still arrive when it is back, also after its sender has given up.
+      if (away > 0 && random.next() < 0.5) return;
+      clock.after(away + this.delay() + (fate.extraMs ?? 0), arrive);
+    });
   }
 
-  #happens(): boolean {
-    return this.faultsPerMille > 0 && this.#random.below(1000) < this.faultsPerMille;
+  #fate(write: boolean): Fate {
+    if (!this.happens()) return {};
+    const busy = (code: number): Error => new ServerBusyError(code, "Unavailable", "busy", 1);
+    const conflict = (): Error => new ConflictError(409, "Conflict", "somebody else was faster");
+    switch (this.#random.below(write ? 8 : 4)) {
+      case 0:
+        return { lost: "request" };
+      case 1:
+        return { before: busy(503) };
+      case 2:
+        return { before: busy(429) };
+      case 3:
+        return { extraMs: this.#random.next() * 800 };
+      case 4:
+        return { lost: "answer" };
+      case 5:
+        return { before: conflict() };
+      case 6:
+        // A proxy has sent it twice: the second found the first.
+        return { after: conflict() };
+      default:
+        return { after: new UnknownOutcomeError("the connection broke") };
+    }
   }
-}
-
-function gated<T>(process: SimProcess, handlers: WatchHandlers<T>): WatchHandlers<T> {
-  return {
-    onEvent: (event) => {
-      process.run(() => {
-        handlers.onEvent(event);
-      });
-    },
-    onEnd: (error) => {
-      process.run(() => {
-        handlers.onEnd(error);
-      });
-    },
-  };
 }

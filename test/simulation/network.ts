@@ -41,10 +41,13 @@ export class SimNetwork {
   readonly #clock: SimClock;
   readonly #random: Random;
   readonly #listeners = new Map<string, Listener>();
-  readonly #cuts = new Set<string>();
+  /** How many faults stop each way from host to host. */
+  readonly #cuts = new Map<string, number>();
   /** Hosts whose machine is off: nobody answers, not even with a refusal. */
   readonly #dark = new Set<string>();
   readonly #directions = new Set<Direction>();
+  /** Longest time on the way, but for late frames. */
+  spreadMs = DELAY_SPREAD_MS;
   /** Called when a process breaks a rule of the interface. */
   onFault: (message: string) => void = () => undefined;
 
@@ -64,16 +67,36 @@ export class SimNetwork {
 
   /** Stops what travels from one host to another. */
   cut(from: string, to: string): void {
-    this.#cuts.add(`${from}>${to}`);
+    const way = `${from}>${to}`;
+    this.#cuts.set(way, (this.#cuts.get(way) ?? 0) + 1);
   }
 
-  /** All cuts are mended. Connections that were cut go on, or break, as chance has it. */
+  /** One cut is mended. Connections that were cut go on, or break, as chance has it. */
+  mend(from: string, to: string): void {
+    const way = `${from}>${to}`;
+    const cuts = this.#cuts.get(way) ?? 0;
+    if (cuts > 1) this.#cuts.set(way, cuts - 1);
+    else if (this.#cuts.delete(way)) this.#resume((other) => other === way);
+  }
+
+  /** All cuts are mended, and the network is quick. */
   heal(): void {
-    if (this.#cuts.size === 0) return;
-    const cut = new Set(this.#cuts);
+    this.spreadMs = DELAY_SPREAD_MS;
+    const cut = new Set(this.#cuts.keys());
     this.#cuts.clear();
+    if (cut.size > 0) this.#resume((way) => cut.has(way));
+  }
+
+  /** Every connection of a host breaks. */
+  reset(host: string): void {
     for (const direction of [...this.#directions]) {
-      if (!cut.has(`${direction.from.host}>${direction.to.host}`)) continue;
+      if (direction.from.host === host) direction.breakBoth("ECONNRESET");
+    }
+  }
+
+  #resume(mended: (way: string) => boolean): void {
+    for (const direction of [...this.#directions]) {
+      if (!mended(`${direction.from.host}>${direction.to.host}`)) continue;
       if (this.#random.next() < 0.3) direction.breakBoth("ECONNRESET");
       else direction.pump();
     }
@@ -98,7 +121,7 @@ export class SimNetwork {
 
   delay(): number {
     const late = this.#random.below(LATE_ONE_IN) === 0 ? this.#random.next() * LATE_SPREAD_MS : 0;
-    return DELAY_MIN_MS + this.#random.next() * DELAY_SPREAD_MS + late;
+    return DELAY_MIN_MS + this.#random.next() * this.spreadMs + late;
   }
 
   #listen(

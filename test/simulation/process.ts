@@ -14,7 +14,7 @@ export class SimProcess {
   readonly host: string;
   readonly incarnation: number;
   /** Added to the wall clock. */
-  readonly skewMs: number;
+  skewMs: number;
   readonly #clock: SimClock;
   /** It has done something since somebody last set this to false. */
   ran = false;

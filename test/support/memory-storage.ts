@@ -50,6 +50,7 @@ export interface MemoryStorageOptions {
 export class MemoryStorage {
   #options: MemoryStorageOptions;
   #instant = false;
+  #capacity: number | undefined;
   /** Names as a process sees them, and as a crash would leave them. */
   #names = new Map<string, Inode>();
   #stableNames = new Map<string, Inode>();
@@ -59,6 +60,11 @@ export class MemoryStorage {
 
   constructor(options: MemoryStorageOptions = {}) {
     this.#options = options;
+  }
+
+  /** How much fits from now on; undefined for no bound. Kept when the options change. */
+  setCapacity(bytes: number | undefined): void {
+    this.#capacity = bytes;
   }
 
   setOptions(options: MemoryStorageOptions): void {
@@ -148,7 +154,7 @@ export class MemoryStorage {
   }
 
   #refuseIfFull(growth: number): void {
-    const { capacityBytes } = this.#options;
+    const capacityBytes = this.#capacity ?? this.#options.capacityBytes;
     if (capacityBytes !== undefined && growth > 0 && this.used() + growth > capacityBytes) {
       throw new StorageError("ENOSPC", "no space left on device");
     }
@@ -313,7 +319,7 @@ export class MemoryStorage {
 
   async #usage(): Promise<{ freeBytes: number; capacityBytes: number }> {
     await this.#enter("usage", "");
-    const capacityBytes = this.#options.capacityBytes ?? 2 ** 40;
+    const capacityBytes = this.#capacity ?? this.#options.capacityBytes ?? 2 ** 40;
     return { freeBytes: Math.max(0, capacityBytes - this.used()), capacityBytes };
   }
 }

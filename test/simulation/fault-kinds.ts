@@ -1,0 +1,281 @@
+import type { Random } from "../../lib/random.ts";
+import type { SimClock } from "./clock.ts";
+import type { SimCluster } from "./cluster.ts";
+
+/** What a fault may touch. */
+export interface FaultWorld {
+  readonly cluster: SimCluster;
+  readonly clock: SimClock;
+  readonly random: Random;
+  readonly log: (line: string) => void;
+  /** Runs after `ms`, unless the faults have ended by then: then everything has been mended already. */
+  readonly later: (ms: number, action: () => void) => void;
+  readonly startWhenGone: (id: number) => void;
+}
+
+export interface FaultKind {
+  readonly name: string;
+  /** How often beside the others. */
+  readonly weight: number;
+  /** @param id of a broker that chance has picked */
+  readonly strike: (world: FaultWorld, id: number) => void;
+}
+
+export const CLIENT_HOSTS = ["producer-0", "producer-1", "producer-2", "reader-0"];
+
+/** Everything that may go wrong. */
+export const FAULT_KINDS: readonly FaultKind[] = [
+  {
+    name: "kill",
+    weight: 5,
+    strike({ cluster, random, later }, id) {
+      cluster.kill(id);
+      later(random.next() * 2500, () => {
+        cluster.start(id);
+      });
+    },
+  },
+  {
+    name: "crash",
+    weight: 5,
+    strike({ cluster, random, later }, id) {
+      cluster.crash(id);
+      later(200 + random.next() * 4000, () => {
+        cluster.start(id);
+      });
+    },
+  },
+  {
+    name: "kill the controller",
+    weight: 2,
+    strike({ cluster, random, later }) {
+      const controller = cluster.brokers.find(({ broker }) => broker?.isController === true);
+      if (controller === undefined) return;
+      if (random.below(2) === 0) cluster.kill(controller.id);
+      else cluster.crash(controller.id);
+      later(random.next() * 4000, () => {
+        cluster.start(controller.id);
+      });
+    },
+  },
+  {
+    name: "all at once",
+    weight: 2,
+    strike({ cluster, random, later }) {
+      for (const { id } of cluster.brokers) {
+        if (random.below(2) === 0) cluster.kill(id);
+        else cluster.crash(id);
+        later(random.next() * 2000, () => {
+          cluster.start(id);
+        });
+      }
+    },
+  },
+  {
+    name: "drain",
+    weight: 2,
+    strike({ cluster, random, later, startWhenGone }, id) {
+      cluster.drain(id);
+      later(1000 + random.next() * 3000, () => {
+        startWhenGone(id);
+      });
+    },
+  },
+  {
+    name: "pause",
+    weight: 4,
+    strike(world, id) {
+      const { random } = world;
+      pause(world, id, random.below(3) === 0 ? random.next() * 200 : random.next() * 5000);
+    },
+  },
+  {
+    name: "pause several",
+    weight: 1,
+    strike(world) {
+      const { cluster, random } = world;
+      for (const { id } of cluster.brokers) {
+        if (random.below(2) === 0) pause(world, id, random.next() * 4000);
+      }
+    },
+  },
+  {
+    name: "cut",
+    weight: 5,
+    strike({ cluster: { network, brokers }, random, log, later }, id) {
+      const host = brokers[id]?.host ?? "";
+      const other = brokers[(id + 1 + random.below(brokers.length - 1)) % brokers.length];
+      if (other === undefined) return;
+      const oneWay = random.below(2) === 0;
+      log(`cut ${host} ${oneWay ? "to" : "and"} ${other.host}`);
+      network.cut(host, other.host);
+      if (!oneWay) network.cut(other.host, host);
+      later(random.next() * 4000, () => {
+        log(`mend ${host} and ${other.host}`);
+        network.mend(host, other.host);
+        if (!oneWay) network.mend(other.host, host);
+      });
+    },
+  },
+  {
+    name: "isolate",
+    weight: 3,
+    strike({ cluster: { network, kube, brokers }, random, log, later }, id) {
+      const host = brokers[id]?.host ?? "";
+      const alsoClients = random.below(2) === 0;
+      const alsoApi = random.below(2) === 0;
+      const ms = random.next() * 5000;
+      log(
+        `isolate ${host}${alsoClients ? " from clients too" : ""}${alsoApi ? " and the API" : ""}`,
+      );
+      const others = brokers.filter((one) => one.id !== id).map((one) => one.host);
+      const all = [...others, ...(alsoClients ? CLIENT_HOSTS : [])];
+      for (const other of all) {
+        network.cut(host, other);
+        network.cut(other, host);
+      }
+      if (alsoApi) kube.cut(host, ms);
+      later(ms, () => {
+        log(`mend ${host}`);
+        for (const other of all) {
+          network.mend(host, other);
+          network.mend(other, host);
+        }
+      });
+    },
+  },
+  {
+    name: "reset connections",
+    weight: 2,
+    strike({ cluster: { network, brokers }, log }, id) {
+      const host = brokers[id]?.host ?? "";
+      log(`reset connections of ${host}`);
+      network.reset(host);
+    },
+  },
+  {
+    name: "API out of reach of one",
+    weight: 3,
+    strike({ cluster: { kube, brokers }, random, log }, id) {
+      const host = brokers[id]?.host ?? "";
+      const ms = random.next() * 5000;
+      log(`cut ${host} from the API for ${ms.toFixed(0)} ms`);
+      kube.cut(host, ms);
+    },
+  },
+  {
+    name: "API away",
+    weight: 1,
+    strike({ cluster: { kube }, random, log }) {
+      const ms = random.next() * 5000;
+      log(`no API for ${ms.toFixed(0)} ms`);
+      kube.cut("*", ms);
+    },
+  },
+  {
+    name: "API restarts",
+    weight: 1,
+    strike({ cluster: { kube }, log }) {
+      log("the API restarts");
+      kube.restart();
+    },
+  },
+  {
+    name: "watches stall",
+    weight: 2,
+    strike({ cluster: { kube, brokers }, random, log }, id) {
+      const host = brokers[id]?.host ?? "";
+      const ms = random.next() * 6000;
+      log(`stall the watches of ${host} for ${ms.toFixed(0)} ms`);
+      kube.stall(host, ms);
+    },
+  },
+  {
+    name: "clock jump",
+    weight: 1,
+    strike({ cluster, random, log }, id) {
+      const { process, host } = cluster.at(id);
+      const ms = Math.floor((random.next() - 0.5) * 600_000);
+      log(`the wall clock of ${host} jumps by ${String(ms)} ms`);
+      process.skewMs += ms;
+    },
+  },
+  {
+    name: "slow disk",
+    weight: 1,
+    strike({ cluster, random, log, later }, id) {
+      const one = cluster.at(id);
+      const before = one.slowDisk;
+      one.slowDisk = 20 + random.below(200);
+      log(`the disk of ${one.host} is ${String(one.slowDisk)} times slower`);
+      later(random.next() * 4000, () => {
+        one.slowDisk = before;
+      });
+    },
+  },
+  {
+    name: "disk full",
+    weight: 1,
+    strike({ cluster, random, log, later }, id) {
+      const one = cluster.at(id);
+      const left = random.below(20_000);
+      log(`the disk of ${one.host} has ${String(left)} bytes left`);
+      one.storage.setCapacity(one.storage.used() + left);
+      later(random.next() * 4000, () => {
+        log(`the disk of ${one.host} has room`);
+        one.storage.setCapacity(undefined);
+      });
+    },
+  },
+  {
+    name: "lose a volume",
+    weight: 2,
+    strike({ cluster, random, later }, id) {
+      // One volume fewer than the minimum in sync may be lost: with a minimum of two, one at a time.
+      if (cluster.shape.topics.some(({ minInSyncReplicas }) => minInSyncReplicas < 2)) return;
+      if (!cluster.isWhole() || cluster.brokers.some(({ volumeLost }) => volumeLost)) return;
+      cluster.loseVolume(id);
+      later(100 + random.next() * 3000, () => {
+        cluster.start(id);
+      });
+    },
+  },
+  {
+    name: "lose the volume of an outsider",
+    weight: 2,
+    strike({ cluster, random, later }) {
+      // Nobody counts on it, but a leader may be about to.
+      const outsider = cluster.brokers.find(
+        ({ id, volumeLost, process }) =>
+          !volumeLost && process.alive && cluster.isOutsideEverywhere(id),
+      );
+      if (outsider === undefined) return;
+      cluster.loseVolume(outsider.id);
+      later(20 + random.next() * 500, () => {
+        cluster.start(outsider.id);
+      });
+    },
+  },
+  {
+    name: "kill the operator",
+    weight: 1,
+    strike({ cluster, random, log, later }) {
+      if (!cluster.operatorRuns) return;
+      log("kill the operator");
+      cluster.killOperator();
+      later(random.next() * 3000, () => {
+        if (!cluster.operatorRuns) cluster.startOperator();
+      });
+    },
+  },
+];
+
+function pause({ cluster, log, later }: FaultWorld, id: number, ms: number): void {
+  const { process, host } = cluster.at(id);
+  log(`pause ${host} for ${ms.toFixed(0)} ms`);
+  process.pause();
+  later(ms, () => {
+    log(`resume ${host}`);
+    process.resume();
+  });
+}

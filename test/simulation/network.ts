@@ -175,13 +175,18 @@ export class SimNetwork {
         }
         settled = true;
         const [near, far] = this.#pair(from, listener.process);
-        near.handlers = handlers;
         // The kernel accepts, also for a process that is paused.
         listener.process.run(() => {
           far.handlers = listener.accept(far);
         });
         this.#clock.after(this.delay(), () => {
           from.run(() => {
+            // A connection that was lost before it was known here never was one.
+            if (!near.open) {
+              reject(netError("ECONNRESET", `${host}:${port}`));
+              return;
+            }
+            near.handlers = handlers;
             resolve(near);
           });
         });

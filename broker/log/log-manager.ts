@@ -152,6 +152,7 @@ class JournaledLogManager implements LogManager {
         this.#checkpointer.note(one);
       },
     });
+    await log.begin();
     this.#logs.set(key, log);
     return log;
   }

@@ -169,6 +169,12 @@ export class JournaledLog implements PartitionLog, JournalClient {
     return { lastOffset: this.#logEndOffset - 1 };
   }
 
+  /** A new log: what the journal still has of a former one of its name and topic is not part of it. */
+  begin(): Promise<void> {
+    this.#journalMark(EntryKind.startAt, 0);
+    return this.#context.journal.flush();
+  }
+
   /**
    * Puts back a batch that the journal held, straight into the segment: entries made anew behind the old ones could
    * survive a second crash in part, a truncation without what was appended after it.

@@ -1,17 +1,9 @@
 import { HOUR, type Bytes, type Millis, MIB, MINUTE } from "../lib/units.ts";
+import { type ConfigDefinition, refusal } from "./config-definition.ts";
 import type { LogOptions } from "./log/log-manager.ts";
 
-export type ConfigType = "int" | "long" | "boolean" | "string" | "list" | "double";
-
-/** A configuration of Kafka's (or of ours, `forebay.*`): its name, type, default as text, and bounds. */
-export interface ConfigDefinition {
-  readonly name: string;
-  readonly type: ConfigType;
-  readonly default: string | null;
-  readonly min?: number;
-  readonly oneOf?: readonly string[];
-  readonly doc: string;
-}
+/** The largest long of Kafka's, for "without limit": as a number it is rounded, which no use of it minds. */
+export const LONG_MAX = "9223372036854775807";
 
 const int = (name: string, value: number, min: number, doc: string): ConfigDefinition => ({
   name,
@@ -20,9 +12,25 @@ const int = (name: string, value: number, min: number, doc: string): ConfigDefin
   min,
   doc,
 });
-const long = (name: string, value: number, min: number, doc: string): ConfigDefinition => ({
-  ...int(name, value, min, doc),
-  type: "long",
+const long = (
+  name: string,
+  value: number,
+  min: number,
+  doc: string,
+  rest: Partial<ConfigDefinition> = {},
+): ConfigDefinition => ({ ...int(name, value, min, doc), type: "long", ...rest });
+/** A setting that another one is derived from when that is not given: by default it is not given either. */
+const coarse = (
+  name: string,
+  type: "int" | "long",
+  min: number,
+  doc: string,
+): ConfigDefinition => ({
+  name,
+  type,
+  default: null,
+  min,
+  doc,
 });
 const flag = (name: string, value: boolean, doc: string): ConfigDefinition => ({
   name,
@@ -85,8 +93,23 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
   int("fetch.max.bytes", 55 * MIB, 1024, "Largest answer to a fetch."),
   int("max.incremental.fetch.session.cache.slots", 1000, 0, "Fetch sessions kept."),
   int("log.segment.bytes", 1024 * MIB, 14, "A segment is rolled at this size."),
-  long("log.roll.ms", 7 * 24 * HOUR, 1, "A segment is rolled at this age."),
-  long("log.retention.ms", 7 * 24 * HOUR, -1, "Segments older than this are deleted; -1: never."),
+  long("log.roll.ms", 7 * 24 * HOUR, 1, "A segment is rolled at this age.", {
+    coarser: [{ name: "log.roll.hours", factor: HOUR }],
+  }),
+  coarse("log.roll.hours", "int", 1, "log.roll.ms in hours, when that is not given."),
+  long("log.retention.ms", 7 * 24 * HOUR, -1, "Segments older than this are deleted; -1: never.", {
+    coarser: [
+      { name: "log.retention.minutes", factor: MINUTE },
+      { name: "log.retention.hours", factor: HOUR },
+    ],
+  }),
+  coarse(
+    "log.retention.minutes",
+    "int",
+    -1,
+    "log.retention.ms in minutes, when that is not given.",
+  ),
+  coarse("log.retention.hours", "int", -1, "log.retention.ms in hours, when no finer is given."),
   long(
     "log.retention.bytes",
     -1,
@@ -99,19 +122,22 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
     1,
     "Between two looks for segments to delete.",
   ),
-  text("log.cleanup.policy", "delete", "What becomes of old records."),
+  {
+    name: "log.cleanup.policy",
+    type: "list",
+    default: "delete",
+    oneOf: ["delete", "compact"],
+    doc: "What becomes of old records.",
+  },
   int("log.index.interval.bytes", 4096, 0, "Bytes between two entries of an index."),
   int("log.index.size.max.bytes", 10 * MIB, 4, "Largest index."),
   text("log.message.timestamp.type", "CreateTime", "Whose time a record carries.", [
     "CreateTime",
     "LogAppendTime",
   ]),
-  long(
-    "log.message.timestamp.before.max.ms",
-    Number.MAX_SAFE_INTEGER,
-    0,
-    "How old a record may be.",
-  ),
+  long("log.message.timestamp.before.max.ms", 0, 0, "How old a record may be.", {
+    default: LONG_MAX,
+  }),
   long("log.message.timestamp.after.max.ms", HOUR, 0, "How far in the future a record may be."),
   long(
     "log.segment.delete.delay.ms",
@@ -164,23 +190,6 @@ export function brokerConfigDefinition(name: string): ConfigDefinition | undefin
   return BY_NAME.get(name);
 }
 
-/** Why a value cannot be had by a configuration, or undefined when it can. */
-export function refusal(definition: ConfigDefinition, value: string): string | undefined {
-  if (definition.oneOf !== undefined && !definition.oneOf.includes(value)) {
-    return `${definition.name} must be one of ${definition.oneOf.join(", ")}`;
-  }
-  if (definition.type === "int" || definition.type === "long") {
-    const number = Number(value);
-    if (!/^-?\d+$/.test(value) || (definition.type === "int" && Math.abs(number) > 2 ** 31 - 1)) {
-      return `${definition.name} must be a number of type ${definition.type}`;
-    }
-    if (definition.min !== undefined && number < definition.min) {
-      return `${definition.name} must be at least ${definition.min}`;
-    }
-  }
-  return undefined;
-}
-
 /** A broker's configuration: given values over defaults, with typed access to what the broker itself uses. */
 export class BrokerConfig {
   readonly #given: ReadonlyMap<string, string>;
@@ -210,8 +219,28 @@ export class BrokerConfig {
     return new BrokerConfig(merged);
   }
 
+  /**
+   * What was given for a configuration, by its own name or in coarser units, the one in force first; the values are as
+   * they were given.
+   */
+  sources(name: string): { readonly name: string; readonly value: string }[] {
+    const definition = BY_NAME.get(name);
+    return [name, ...(definition?.coarser ?? []).map((one) => one.name)].flatMap((each) => {
+      const value = this.#given.get(each);
+      return value === undefined ? [] : [{ name: each, value }];
+    });
+  }
+
   text(name: string): string {
-    return this.#given.get(name) ?? BY_NAME.get(name)?.default ?? "";
+    const own = this.#given.get(name);
+    if (own !== undefined) return own;
+    const definition = BY_NAME.get(name);
+    for (const { name: coarser, factor } of definition?.coarser ?? []) {
+      const value = this.#given.get(coarser);
+      // -1, without limit, is so in every unit.
+      if (value !== undefined) return Number(value) < 0 ? "-1" : String(Number(value) * factor);
+    }
+    return definition?.default ?? "";
   }
   number(name: string): number {
     return Number(this.text(name));

@@ -1,4 +1,5 @@
-import { type BrokerConfig, type ConfigDefinition, refusal } from "./config.ts";
+import { type BrokerConfig, LONG_MAX } from "./config.ts";
+import { type ConfigDefinition, listOf, refusal } from "./config-definition.ts";
 import type { LogConfig } from "./log/types.ts";
 
 /** A topic configuration: what a broker configuration is, and the broker's one that stands in for it. */
@@ -14,7 +15,7 @@ function define(
   return { ...definition, name, synonym };
 }
 
-const number = (type: "int" | "long", value: number, min: number, doc: string) => ({
+const number = (type: "int" | "long", value: number | string, min: number, doc: string) => ({
   type,
   default: String(value),
   min,
@@ -26,7 +27,7 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
   define("cleanup.policy", "log.cleanup.policy", {
     type: "list",
     default: "delete",
-    oneOf: ["delete", "compact", "delete,compact", "compact,delete"],
+    oneOf: ["delete", "compact"],
     doc: "What becomes of old records.",
   }),
   define("compression.type", "compression.type", {
@@ -48,12 +49,12 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
   define(
     "flush.messages",
     undefined,
-    number("long", Number.MAX_SAFE_INTEGER, 1, "Without effect: every append is flushed."),
+    number("long", LONG_MAX, 1, "Without effect: every append is flushed."),
   ),
   define(
     "flush.ms",
     undefined,
-    number("long", Number.MAX_SAFE_INTEGER, 0, "Without effect: every append is flushed."),
+    number("long", LONG_MAX, 0, "Without effect: every append is flushed."),
   ),
   define(
     "index.interval.bytes",
@@ -63,7 +64,7 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
   define(
     "max.compaction.lag.ms",
     undefined,
-    number("long", Number.MAX_SAFE_INTEGER, 1, "Longest time without compaction."),
+    number("long", LONG_MAX, 1, "Longest time without compaction."),
   ),
   define(
     "max.message.bytes",
@@ -78,7 +79,7 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
   define(
     "message.timestamp.before.max.ms",
     "log.message.timestamp.before.max.ms",
-    number("long", Number.MAX_SAFE_INTEGER, 0, "How old a record may be."),
+    number("long", LONG_MAX, 0, "How old a record may be."),
   ),
   define("message.timestamp.type", "log.message.timestamp.type", {
     type: "string",
@@ -89,6 +90,8 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
   define("min.cleanable.dirty.ratio", undefined, {
     type: "double",
     default: "0.5",
+    min: 0,
+    max: 1,
     doc: "Share of new records before compaction.",
   }),
   define(
@@ -162,7 +165,7 @@ export function topicConfigDefinition(name: string): TopicConfigDefinition | und
 export function topicConfigRefusal(name: string, value: string): string | undefined {
   const definition = BY_NAME.get(name);
   if (definition === undefined) return `Unknown topic config name: ${name}`;
-  return refusal(definition, value.replaceAll(" ", ""));
+  return refusal(definition, value);
 }
 
 /** A topic configuration's value in force. */
@@ -193,9 +196,7 @@ export function effectiveTopicConfig(
 ): EffectiveTopicConfig {
   const value = (name: string): string => topicConfigValue(name, own, broker);
   const num = (name: string): number => Number(value(name));
-  const policies = value("cleanup.policy")
-    .split(",")
-    .map((one) => one.trim());
+  const policies = listOf(value("cleanup.policy"));
   const majority = Math.floor(replicas / 2) + 1;
   const wanted = num("min.insync.replicas");
   return {

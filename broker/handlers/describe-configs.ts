@@ -4,7 +4,8 @@ import type {
   describeConfigsResponse,
 } from "../protocol/messages/describe-configs.ts";
 import type { InputOf } from "../protocol/schema.ts";
-import { BROKER_CONFIGS, type ConfigType } from "../config.ts";
+import { BROKER_CONFIGS } from "../config.ts";
+import type { ConfigType } from "../config-definition.ts";
 import { ProtocolError } from "../errors.ts";
 import { TOPIC_CONFIGS, topicConfigValue } from "../topic-config.ts";
 import { codeOf, messageOf } from "./common.ts";
@@ -69,13 +70,13 @@ function topicConfigs(
     refuse(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic.");
   return TOPIC_CONFIGS.map((definition) => {
     const own = topic.config.get(definition.name);
-    const broker =
-      definition.synonym === undefined ? undefined : services.config.given.get(definition.synonym);
     const synonyms = [
       ...(own === undefined ? [] : [{ name: definition.name, value: own, source: SOURCE_TOPIC }]),
-      ...(broker === undefined || definition.synonym === undefined
+      ...(definition.synonym === undefined
         ? []
-        : [{ name: definition.synonym, value: broker, source: SOURCE_STATIC_BROKER }]),
+        : services.config
+            .sources(definition.synonym)
+            .map((given) => ({ ...given, source: SOURCE_STATIC_BROKER }))),
       {
         name: definition.synonym ?? definition.name,
         value: definition.default,
@@ -105,18 +106,19 @@ function brokerConfigs(
     );
   }
   return BROKER_CONFIGS.map((definition) => {
-    const given = services.config.given.get(definition.name);
-    const source = given === undefined ? SOURCE_DEFAULT : SOURCE_STATIC_BROKER;
+    const given = services.config.sources(definition.name);
+    const synonyms = [
+      ...given.map((one) => ({ ...one, source: SOURCE_STATIC_BROKER })),
+      { name: definition.name, value: definition.default, source: SOURCE_DEFAULT },
+    ];
     return {
       name: definition.name,
-      value: given ?? definition.default,
+      value: given.length === 0 ? definition.default : services.config.text(definition.name),
       // Changed in the BrokerCluster object, not through the protocol.
       readOnly: true,
-      configSource: source,
+      configSource: synonyms[0]?.source ?? SOURCE_DEFAULT,
       configType: TYPES[definition.type],
-      synonyms: request.includeSynonyms
-        ? [{ name: definition.name, value: given ?? definition.default, source }]
-        : [],
+      synonyms: request.includeSynonyms ? synonyms : [],
       documentation: request.includeDocumentation ? definition.doc : null,
     };
   });

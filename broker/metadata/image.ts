@@ -7,6 +7,7 @@ import {
   type PartitionState,
 } from "../../cluster/partition-slice.ts";
 import type { Topic } from "../../cluster/topic.ts";
+import { isOlderVersion } from "../../kube/resource-version.ts";
 import type { BrokerImage, MetadataView, PartitionImage, TopicImage } from "./view.ts";
 
 /** One partition's record with where it is kept. */
@@ -53,6 +54,11 @@ export class MetadataImage implements MetadataView {
   readonly slices = new Map<string, SliceImage>();
   readonly #slicesByTopicId = new Map<string, Set<string>>();
   readonly #topicObjects = new Map<string, Topic>();
+  /** Of which copy of its object each broker's entry is. */
+  readonly #brokerVersions = new Map<
+    BrokerId,
+    { readonly uid: string | undefined; readonly resourceVersion: string | undefined }
+  >();
   readonly #listeners = new Set<() => void>();
   readonly #partitionListeners = new Set<ImageListener>();
 
@@ -154,6 +160,12 @@ export class MetadataImage implements MetadataView {
     const epoch = object.status?.epoch ?? -1;
     const known = this.brokers.get(id);
     if (known !== undefined && epoch < known.epoch) return;
+    // Within one epoch the controller changes the state: the answer to a read may come after a newer event of the watch,
+    // which says what it has said only once.
+    const { resourceVersion, uid } = object.metadata;
+    const before = this.#brokerVersions.get(id);
+    if (before?.uid === uid && isOlderVersion(resourceVersion, before?.resourceVersion)) return;
+    this.#brokerVersions.set(id, { uid, resourceVersion });
     this.brokers.set(id, {
       id,
       epoch,
@@ -166,6 +178,7 @@ export class MetadataImage implements MetadataView {
   }
 
   removeBroker(id: BrokerId): void {
+    this.#brokerVersions.delete(id);
     if (this.brokers.delete(id)) this.#notify([], []);
   }
 

@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { isOlderVersion } from "../../../kube/resource-version.ts";
+
+describe("resource versions", () => {
+  const cases: [one: string | undefined, other: string | undefined, older: boolean][] = [
+    ["9", "10", true],
+    ["10", "9", false],
+    ["10", "10", false],
+    ["18446744073709551614", "18446744073709551615", true],
+    [undefined, "10", false],
+    ["9", undefined, false],
+    ["a9", "b1", false],
+    ["09", "10", false],
+    ["", "1", false],
+  ];
+  for (const [one, other, older] of cases) {
+    it(`${older ? "takes" : "does not take"} ${String(one)} for older than ${String(other)}`, () => {
+      assert.equal(isOlderVersion(one, other), older);
+    });
+  }
+});

@@ -5,8 +5,11 @@ import { CUSTOM_RESOURCE_DEFINITIONS } from "./resources.ts";
 import { keyOfKind } from "./object-store.ts";
 import type { KindRef, ObjectStore } from "./object-store.ts";
 import type { ResourceInfo, ScalePaths } from "./resources.ts";
-import { applyDefaults, pruneUnknown, validate, validateRules } from "./schema.ts";
 import type { Schema } from "./schema.ts";
+import { applyDefaults } from "./schema-defaults.ts";
+import { pruneObject } from "./schema-pruning.ts";
+import { rulesSkipped, validate } from "./schema-validation.ts";
+import { validateRules } from "./validation-rules.ts";
 import { invalid, statusError } from "./status-errors.ts";
 
 export interface PrinterColumn {
@@ -70,13 +73,13 @@ export class CustomKinds {
     const schema = custom?.versions.get(version)?.schema;
     if (custom === undefined || schema === undefined) return object;
     const copy = deepCopy(object);
-    const unknown = pruneUnknown(copy, schema);
+    const unknown = pruneObject(copy, schema);
     if (strict && unknown.length > 0) throw unknownFields(custom.info, copy, unknown);
     applyDefaults(copy, schema);
-    const causes = validate(copy, schema);
-    // The API server does not evaluate rules on what is not structurally valid.
-    const all = causes.length > 0 ? causes : validateRules(schema, copy, old);
-    if (all.length > 0) throw invalid(kind.group, copy.kind, copy.metadata.name, all);
+    const causes = validate(copy, schema, old);
+    const skipped = rulesSkipped(causes);
+    causes.push(...(skipped === undefined ? validateRules(schema, copy, old) : [skipped]));
+    if (causes.length > 0) throw invalid(kind.group, copy.kind, copy.metadata.name, causes);
     return copy;
   }
 

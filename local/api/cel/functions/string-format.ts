@@ -14,7 +14,7 @@ const MAX_PRECISION = 20;
  */
 export function formatted(form: string, values: CelList, budget: Budget): string {
   let next = 0;
-  const text = form.replace(CLAUSE, (clause, precision: string | undefined, letter?: string) => {
+  const text = form.replace(CLAUSE, (_, precision: string | undefined, letter?: string) => {
     if (letter === undefined) return "%";
     if (next >= values.size) throw new CelError(`index ${String(next)} out of range`);
     const shown = clauseText(

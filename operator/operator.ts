@@ -16,6 +16,8 @@ export interface OperatorOptions {
   readonly logger: Logger;
   /** Container image of brokers whose cluster names none. */
   readonly brokerImage: string;
+  /** Says why a broker would not start with a configuration, or undefined if it would. */
+  readonly configProblem?: (name: string, value: string) => string | undefined;
 }
 
 export interface Operator {

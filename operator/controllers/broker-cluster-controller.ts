@@ -1,34 +1,36 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import { brokerClusterShape, type BrokerClusterShape } from "../../cluster/broker-cluster-shape.ts";
 import { brokerClusters, CLUSTER_LABEL, partitionSlices } from "../../cluster/resources.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
-import { createInformer, type Informer } from "../../kube/informer.ts";
-import type { Resource } from "../../kube/api.ts";
-import type { KubeObject } from "../../kube/objects.ts";
 import { WorkQueue } from "../../kube/work-queue.ts";
+import { SECOND, type Millis } from "../../lib/units.ts";
 import { type Caches, find, keyOf, splitKey } from "../caches.ts";
-import { says, writtenVersion } from "../drift.ts";
+import { EventRecorder } from "../events.ts";
 import type { OperatorOptions } from "../operator.ts";
-import type { ClusterContext } from "../resources/context.ts";
+import { planScaleDown, type ScaleDown } from "../plan/scale-down.ts";
+import { topicShape } from "../plan/topic-shape.ts";
+import { bootstrapAddress, type ClusterContext } from "../resources/context.ts";
 import { children } from "../resources/index.ts";
-import {
-  configMaps,
-  networkPolicies,
-  podDisruptionBudgets,
-  roleBindings,
-  roles,
-  serviceAccounts,
-  services,
-  type Child,
-  type StatefulSet,
-  statefulSets,
-} from "../resources/workloads.ts";
-import { brokerClusterStatus, type ClusterFinding } from "../status/broker-cluster-status.ts";
+import { brokerImage } from "../resources/pod-template.ts";
+import { keptImage, templateIsKept } from "../resources/stateful-set.ts";
+import type { StatefulSet } from "../resources/workloads.ts";
+import { brokerClusterStatus, isSettled } from "../status/broker-cluster-status.ts";
+import type { ClusterFinding } from "../status/cluster-finding.ts";
+import { named } from "../status/interruption-condition.ts";
+import { PAUSED } from "../status/paused-condition.ts";
 import { sameStatus } from "../status/same-status.ts";
+import { BrokerRestarter, type RestartStep } from "./broker-restarter.ts";
+import { ChildKeeper } from "./child-keeper.ts";
+import { VolumeGrower } from "./volume-grower.ts";
 
-const FIELD_MANAGER = "forebay-operator";
-const PAUSED = "forebay.dev/paused";
+/** What stands in the way and is not watched is looked at again after this. */
+const LOOK_AGAIN: Millis = 30 * SECOND;
+/** While brokers are restarted, in case that a watch is late. */
+const RESTART_LOOK: Millis = 5 * SECOND;
 
-/** BrokerCluster → its children, kept as they should be. */
+type Applied = Extract<ClusterFinding, { kind: "applied" }>;
+
+/** BrokerCluster → its children, kept as they should be; brokers restarted one by one when their pods are not. */
 export function startBrokerClusterController(
   options: OperatorOptions,
   caches: Caches,
@@ -42,48 +44,27 @@ class BrokerClusterController {
   readonly #options: OperatorOptions;
   readonly #caches: Caches;
   readonly #queue: WorkQueue;
-  /** Live children by kind, those of our clusters alone. */
-  readonly #live = new Map<Resource, Informer<KubeObject>>();
-  readonly #sets: Informer<StatefulSet>;
-  /** What was applied last, by kind and key: an object that the server writes in another form is not applied again. */
-  readonly #applied = new Map<string, { readonly text: string; readonly version: string }>();
+  readonly #keeper: ChildKeeper;
+  readonly #restarter: BrokerRestarter;
+  readonly #grower: VolumeGrower;
+  readonly #events: EventRecorder;
 
   constructor(options: OperatorOptions, caches: Caches) {
     this.#options = options;
     this.#caches = caches;
-    const { kube, namespace, scheduler, random, logger } = options;
-    const watched = <T extends KubeObject>(resource: Resource<T>): Informer<T> =>
-      createInformer({
-        api: kube,
-        namespace,
-        scheduler,
-        random,
-        logger,
-        resource,
-        labelSelector: CLUSTER_LABEL,
-      });
-    this.#sets = watched(statefulSets);
-    this.#live.set(statefulSets, this.#sets);
-    const others: Resource[] = [
-      configMaps,
-      services,
-      serviceAccounts,
-      roles,
-      roleBindings,
-      podDisruptionBudgets,
-      networkPolicies,
-    ];
-    for (const resource of others) this.#live.set(resource, watched(resource));
+    const { scheduler, random, logger } = options;
+    this.#keeper = new ChildKeeper(options);
+    this.#restarter = new BrokerRestarter(options);
+    this.#grower = new VolumeGrower(options);
+    this.#events = new EventRecorder(options);
     this.#queue = new WorkQueue({
       scheduler,
       random,
       handler: (key) => this.#reconcile(key),
       onError: (key, error, failures) => {
-        const fields = {
-          cluster: key,
-          failures,
-          error: error instanceof Error ? error.message : String(error),
-        };
+        const message = error instanceof Error ? error.message : String(error);
+        const fields = { cluster: key, failures, error: message };
+        // Somebody else wrote meanwhile: looked at again, nothing is wrong.
         if (error instanceof ConflictError || error instanceof AlreadyExistsError) {
           logger.debug("a cluster is looked at again", fields);
         } else logger.warn("a cluster could not be reconciled", fields);
@@ -92,121 +73,271 @@ class BrokerClusterController {
   }
 
   watch(): void {
-    this.#caches.clusters.onChange(({ object }) => {
-      this.#queue.add(keyOf(object));
+    const { clusters, slices, brokers, topics } = this.#caches;
+    const look = (key: string): void => {
+      this.#queue.add(key);
+    };
+    clusters.onChange(({ object }) => {
+      look(keyOf(object));
     });
-    this.#caches.slices.onChange(({ object }) => {
-      const namespace = object.metadata.namespace ?? "default";
-      const cluster = find(this.#caches.clusters, namespace, object.spec.cluster);
-      // Only a cluster that waits for brokers to be empty asks where partitions are.
-      if (cluster !== undefined && this.#isShrinking(cluster)) this.#queue.add(keyOf(cluster));
-    });
-    for (const informer of this.#live.values()) {
+    // Where partitions are and who is registered matters only while brokers are to go or to be restarted.
+    for (const informer of [slices, brokers, topics]) {
       informer.onChange(({ object }) => {
-        const owner = object.metadata.ownerReferences?.find((one) => one.kind === "BrokerCluster");
-        if (owner === undefined) return;
-        this.#queue.add(`${object.metadata.namespace ?? "default"}/${owner.name}`);
+        const namespace = object.metadata.namespace ?? "default";
+        const cluster = find(clusters, namespace, object.spec.cluster);
+        if (cluster !== undefined && this.#isMoving(cluster)) look(keyOf(cluster));
       });
-      informer.start();
     }
+    for (const part of [this.#keeper, this.#restarter, this.#grower]) part.start(look);
   }
 
   stop(): void {
     this.#queue.stop();
-    for (const informer of this.#live.values()) informer.stop();
+    for (const part of [this.#keeper, this.#restarter, this.#grower]) part.stop();
   }
 
   async #reconcile(key: string): Promise<void> {
-    await this.#caches.synced;
-    await Promise.all([...this.#live.values()].map(({ synced }) => synced));
+    await Promise.all([
+      this.#caches.synced,
+      this.#keeper.synced,
+      this.#restarter.synced,
+      this.#grower.synced,
+    ]);
     const { namespace, name } = splitKey(key);
     const cluster = find(this.#caches.clusters, namespace, name);
     if (cluster === undefined || cluster.metadata.deletionTimestamp !== undefined) return;
-    if (cluster.metadata.annotations?.[PAUSED] === "true") return;
+    if (cluster.metadata.annotations?.[PAUSED] === "true") {
+      await this.#report(cluster, { kind: "paused" }, undefined);
+      return;
+    }
+    const shape = brokerClusterShape(cluster, this.#options.configProblem);
+    if ("reason" in shape) await this.#report(cluster, { kind: "refused", ...shape }, undefined);
+    else await this.#apply(cluster, shape);
+  }
+
+  async #apply(cluster: BrokerCluster, shape: BrokerClusterShape): Promise<void> {
+    const refusal = this.#volumesRefusal(cluster, shape);
+    if (refusal !== undefined) {
+      await this.#report(cluster, { kind: "refused", ...refusal }, shape.port);
+      return;
+    }
+    const scaleDown = await this.#scaleDown(cluster);
     const context: ClusterContext = {
       cluster,
-      replicas: await this.#replicas(cluster, namespace),
-      image: this.#options.brokerImage,
+      shape,
+      replicas: scaleDown?.replicas ?? shape.brokers,
+      defaultImage: this.#options.brokerImage,
     };
-    for (const child of children(context)) await this.#keep(child, namespace);
-    await this.#report(context, { kind: "applied" });
+    const obstacle = await this.#keepChildren(context);
+    if (obstacle !== undefined) {
+      await this.#report(cluster, obstacle, shape.port);
+      this.#queue.addAfter(keyOf(cluster), LOOK_AGAIN);
+      return;
+    }
+    const set = this.#keeper.setOf(cluster);
+    const growth = set && this.#grower.plan(cluster, set, shape.storage.size);
+    const stuck = growth && (await this.#grower.grow(cluster, growth, shape.storage.size));
+    if (stuck !== undefined) {
+      const reason = "VolumeExpansionRefused";
+      await this.#report(cluster, { kind: "refused", reason, message: stuck }, shape.port);
+      this.#queue.addAfter(keyOf(cluster), LOOK_AGAIN);
+      return;
+    }
+    const step = await this.#restartStep(cluster, set);
+    const finding: Applied = {
+      kind: "applied",
+      ...(scaleDown === undefined ? {} : { scaleDown, tooWide: this.#tooWide(cluster) }),
+      ...(step === undefined ? {} : { restart: step.plan }),
+      ...(growth === undefined
+        ? {}
+        : { growing: [...growth.grow.map((claim) => claim.name), ...growth.growing] }),
+      ...upgradeOf(context, set),
+      ...this.#problemOf(cluster, set),
+    };
+    // Whom a restart interrupts is in the status before it happens.
+    await this.#report(cluster, finding, shape.port);
+    if (step !== undefined) await this.#restart(cluster, step);
+  }
+
+  /** @returns what stands in the way */
+  async #keepChildren(context: ClusterContext): Promise<ClusterFinding | undefined> {
+    const { cluster } = context;
+    const before = this.#keeper.setOf(cluster);
+    for (const child of children(context, before)) {
+      const kept = await this.#keeper.keep(child, cluster);
+      const what = `${child.resource.kind} ${child.object.metadata.name}`;
+      switch (kept.kind) {
+        case "asIs":
+          break;
+        case "created":
+        case "changed":
+          this.#tell(context, what, kept.kind, before);
+          break;
+        case "refused":
+          return kept;
+        case "leftover":
+          return { kind: "waiting", reason: "WaitingForDeletion", message: kept.message };
+      }
+    }
+    return undefined;
+  }
+
+  #tell(
+    { cluster, replicas, shape }: ClusterContext,
+    what: string,
+    how: "created" | "changed",
+    before: StatefulSet | undefined,
+  ): void {
+    const { generation, name } = cluster.metadata;
+    const events = this.#events;
+    if (what === `StatefulSet ${name}`) {
+      const had = before?.spec.replicas ?? 0;
+      if (before === undefined) {
+        events.record(cluster, "Normal", "Created", `created ${what} with ${replicas} brokers`);
+        return;
+      }
+      if (had !== replicas) {
+        const reason = had < replicas ? "ScalingUp" : "ScalingDown";
+        const message = `from ${had} to ${replicas} of ${shape.brokers} wanted brokers`;
+        events.record(cluster, "Normal", reason, message);
+        return;
+      }
+    }
+    // The spec was in force already: somebody else has changed or removed the child.
+    if (generation === undefined || cluster.status?.observedGeneration !== generation) return;
+    events.record(cluster, "Normal", "ChildRestored", `${what} was ${how} as it should be`);
   }
 
   /** As the spec says; but a broker that still has partitions stays until they have moved. */
-  async #replicas(cluster: BrokerCluster, namespace: string): Promise<number> {
-    const { brokers } = cluster.spec;
-    if (!this.#isShrinking(cluster)) return brokers;
-    const present = this.#setOf(cluster)?.spec.replicas ?? 0;
-    // A pod is taken away: decided on a fresh read.
-    const { items } = await this.#options.kube.list(partitionSlices, namespace, {
-      labelSelector: `${CLUSTER_LABEL}=${cluster.metadata.name}`,
-    });
-    let needed = brokers;
-    for (const { spec, status } of items) {
-      for (const [index, { replicas }] of spec.partitions.entries()) {
-        const isr = status?.partitions?.[index]?.isr ?? [];
-        needed = Math.max(needed, ...[...replicas, ...isr].map((id) => id + 1));
-      }
+  async #scaleDown(cluster: BrokerCluster): Promise<ScaleDown | undefined> {
+    const { name, namespace = "default", uid } = cluster.metadata;
+    const present = this.#keeper.setOf(cluster)?.spec.replicas ?? 0;
+    if (present <= cluster.spec.brokers) return undefined;
+    // A pod is taken away: decided on fresh reads, of the wish as well.
+    const { kube } = this.#options;
+    const now = await kube.get(brokerClusters, namespace, name);
+    if (now.metadata.uid !== uid || now.spec.brokers !== cluster.spec.brokers) {
+      throw new ConflictError(409, "Conflict", "the cluster has changed");
     }
-    return Math.min(needed, present);
-  }
-
-  #isShrinking(cluster: BrokerCluster): boolean {
-    return (this.#setOf(cluster)?.spec.replicas ?? 0) > cluster.spec.brokers;
-  }
-
-  #setOf({ metadata }: BrokerCluster): StatefulSet | undefined {
-    return find(this.#sets, metadata.namespace ?? "default", metadata.name);
-  }
-
-  /** Applies a child unless it is there as it should be. */
-  async #keep(child: Child, namespace: string): Promise<void> {
-    const { resource } = child;
-    const informer = this.#live.get(resource);
-    const live =
-      informer === undefined ? undefined : find(informer, namespace, child.object.metadata.name);
-    const object = withFixedFields(child.object, live);
-    if (live !== undefined && says(live, object)) return;
-    const id = `${resource.plural} ${keyOf(object)}`;
-    const text = JSON.stringify(object);
-    const before = this.#applied.get(id);
-    const unchanged = live !== undefined && before?.version === writtenVersion(live);
-    if (unchanged && before.text === text) return;
-    const applied = await this.#options.kube.apply(resource, namespace, object, FIELD_MANAGER);
-    this.#applied.set(id, { text, version: writtenVersion(applied) });
-    this.#options.logger.info(live === undefined ? "created" : "changed", {
-      kind: resource.kind,
-      name: object.metadata.name,
+    const { items } = await kube.list(partitionSlices, namespace, {
+      labelSelector: `${CLUSTER_LABEL}=${name}`,
     });
+    return planScaleDown(cluster.spec.brokers, present, items);
   }
 
-  async #report(context: ClusterContext, finding: ClusterFinding): Promise<void> {
+  /** Topics that have to have fewer replicas before brokers can go. */
+  #tooWide(cluster: BrokerCluster): string[] {
+    return [...this.#caches.topics.items().values()]
+      .filter((topic) => {
+        if (topic.metadata.namespace !== cluster.metadata.namespace) return false;
+        if (topic.spec.cluster !== cluster.metadata.name) return false;
+        const shape = topicShape({ topic, cluster, topics: [], present: 0 });
+        return "reason" in shape && shape.reason === "NotEnoughBrokers";
+      })
+      .map(({ metadata }) => metadata.name);
+  }
+
+  #volumesRefusal(
+    cluster: BrokerCluster,
+    { storage }: BrokerClusterShape,
+  ): { readonly reason: string; readonly message: string } | undefined {
+    const set = this.#keeper.setOf(cluster);
+    if (set === undefined) return undefined;
+    const { larger } = this.#grower.plan(cluster, set, storage.size);
+    if (larger === undefined) return undefined;
+    return {
+      reason: "StorageCannotShrink",
+      message: `volume claim ${larger.name} has ${larger.size} and cannot shrink to ${storage.size}; set spec.storage.size to at least ${larger.size}`,
+    };
+  }
+
+  async #restartStep(
+    cluster: BrokerCluster,
+    set: StatefulSet | undefined,
+  ): Promise<RestartStep | undefined> {
+    if (set === undefined || !isSettled(set) || !this.#restarter.isUnderWay(cluster, set)) {
+      return undefined;
+    }
+    const step = await this.#restarter.plan(cluster);
+    return step === undefined || step.plan.outdated.length === 0 ? undefined : step;
+  }
+
+  async #restart(cluster: BrokerCluster, { plan, pod }: RestartStep): Promise<void> {
+    this.#queue.addAfter(keyOf(cluster), RESTART_LOOK);
+    if (plan.interrupted.length > 0) {
+      const message = `these partitions have too few replicas to take all writes meanwhile: ${named(plan.interrupted)}`;
+      this.#events.record(cluster, "Warning", "RestartInterrupts", message);
+    }
+    if (plan.next === undefined || pod === undefined) return;
+    if (!(await this.#restarter.restart(cluster, plan.next, pod))) return;
+    const left = plan.outdated.length - 1;
+    const message = `broker ${plan.next} is restarted, ${left} more to go`;
+    this.#events.record(cluster, "Normal", "RestartingBroker", message);
+  }
+
+  #problemOf(
+    cluster: BrokerCluster,
+    set: StatefulSet | undefined,
+  ): { readonly podProblem?: string } {
+    const podProblem = set === undefined ? undefined : this.#restarter.problem(cluster, set);
+    return podProblem === undefined ? {} : { podProblem };
+  }
+
+  #isMoving(cluster: BrokerCluster): boolean {
+    const set = this.#keeper.setOf(cluster);
+    if (set === undefined) return false;
+    if ((set.spec.replicas ?? 0) > cluster.spec.brokers) return true;
+    return this.#restarter.isUnderWay(cluster, set);
+  }
+
+  /** Writes the status if it says something new, and tells of it. */
+  async #report(
+    cluster: BrokerCluster,
+    finding: ClusterFinding,
+    port: number | undefined,
+  ): Promise<void> {
     const { kube, scheduler } = this.#options;
-    const { cluster } = context;
-    const set = this.#setOf(cluster);
-    const status = brokerClusterStatus(context, finding, set, scheduler.wallNow());
+    const set = this.#keeper.setOf(cluster);
+    const bootstrap = port === undefined ? undefined : bootstrapAddress(cluster, port);
+    const status = brokerClusterStatus(cluster, finding, set, bootstrap, scheduler.wallNow());
     if (sameStatus(cluster.status, status)) return;
-    const namespace = cluster.metadata.namespace ?? "default";
+    const { name, namespace = "default", resourceVersion } = cluster.metadata;
     try {
       await kube.replace(
         brokerClusters,
         namespace,
         { ...cluster, status },
-        {
-          subresource: "status",
-        },
+        { subresource: "status" },
       );
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
+      return;
+    }
+    this.#options.logger.debug("status written", { cluster: name, resourceVersion });
+    if (finding.kind === "refused") {
+      this.#events.record(cluster, "Warning", finding.reason, finding.message);
+    }
+    const ready = (one: BrokerCluster["status"]): boolean =>
+      one?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
+    if (ready(status) && !ready(cluster.status)) {
+      const message = `${cluster.spec.brokers} brokers are ready at ${bootstrap ?? ""}`;
+      this.#events.record(cluster, "Normal", "Ready", message);
     }
   }
 }
 
-/** Templates of claims cannot be changed: those of a StatefulSet that exists stay. */
-function withFixedFields(object: KubeObject, live: KubeObject | undefined): KubeObject {
-  if (object.kind !== "StatefulSet" || live === undefined) return object;
-  const desired = object as StatefulSet;
-  const present = (live as StatefulSet).spec["volumeClaimTemplates"];
-  if (present === undefined) return object;
-  return { ...desired, spec: { ...desired.spec, volumeClaimTemplates: present } } as StatefulSet;
+/** What this operator would have otherwise, though the user's wish is the same as when the pods were made. */
+function upgradeOf(
+  context: ClusterContext,
+  set: StatefulSet | undefined,
+): { readonly upgrade?: string } {
+  if (!templateIsKept(context, set)) return {};
+  const wanted = brokerImage(context);
+  const kept = keptImage(context, set);
+  return {
+    upgrade:
+      kept === wanted || kept === undefined
+        ? "this operator would set up the broker pods in another way"
+        : `this operator would run image ${wanted} where ${kept} runs`,
+  };
 }

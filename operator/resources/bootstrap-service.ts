@@ -1,4 +1,4 @@
-import { bootstrapName, childMeta, PORTS, selectorLabels, type ClusterContext } from "./context.ts";
+import { bootstrapName, childMeta, selectorLabels, type ClusterContext } from "./context.ts";
 import { type Child, services, type Workload } from "./workloads.ts";
 
 /** Where clients connect first: any broker that is ready. */
@@ -11,7 +11,12 @@ export function bootstrapService(context: ClusterContext): Child {
       type: "ClusterIP",
       selector: selectorLabels(context),
       ports: [
-        { name: "plaintext", port: PORTS.plaintext, targetPort: "plaintext", protocol: "TCP" },
+        {
+          name: "plaintext",
+          port: context.shape.port,
+          targetPort: "plaintext",
+          protocol: "TCP",
+        },
       ],
     },
   };

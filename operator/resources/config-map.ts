@@ -3,7 +3,10 @@ import { type Child, type ConfigMap, configMaps } from "./workloads.ts";
 
 export const CONFIG_FILE = "broker.properties";
 
-/** `broker.properties` with the cluster's Kafka configs, in the order of their names. */
+/**
+ * `broker.properties` with the cluster's Kafka configs, in the order of their names. What is not set has the brokers'
+ * own default.
+ */
 export function configMap(context: ClusterContext): Child {
   const object: ConfigMap = {
     apiVersion: "v1",
@@ -14,14 +17,7 @@ export function configMap(context: ClusterContext): Child {
   return { resource: configMaps, object };
 }
 
-export function brokerProperties({ cluster }: ClusterContext): string {
-  return Object.entries(cluster.spec.config ?? {})
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `${name}=${escaped(value)}\n`)
-    .join("");
-}
-
-/** A value of a properties file is one line. */
-function escaped(value: string): string {
-  return value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\r", "\\r");
+/** Brokers read values as they stand: there are no escapes, and the shape has no value of more than one line. */
+export function brokerProperties({ shape }: ClusterContext): string {
+  return [...shape.config].map(([name, value]) => `${name}=${value}\n`).join("");
 }

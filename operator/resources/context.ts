@@ -1,16 +1,26 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import {
+  type BrokerClusterShape,
+  HTTP_PORT,
+  INTERNAL_PORT,
+} from "../../cluster/broker-cluster-shape.ts";
 import { API_VERSION, CLUSTER_LABEL } from "../../cluster/resources.ts";
 import type { ObjectMeta } from "../../kube/objects.ts";
 
 /** What the children of one BrokerCluster are made from. */
 export interface ClusterContext {
   readonly cluster: BrokerCluster;
+  readonly shape: BrokerClusterShape;
   /** Replicas of the StatefulSet: more than `spec.brokers` while brokers that are to go still hold partitions. */
   readonly replicas: number;
-  readonly image: string;
+  /** Of brokers whose cluster names no image. */
+  readonly defaultImage: string;
 }
 
-export const PORTS = { plaintext: 9092, internal: 9093, http: 8080 } as const;
+/** Ports of a broker by name: for clients, between brokers, for probes, metrics and the admin API. */
+export function ports({ shape }: ClusterContext): Readonly<Record<string, number>> {
+  return { plaintext: shape.port, internal: INTERNAL_PORT, http: HTTP_PORT };
+}
 
 /** Labels by which the broker pods of a cluster are selected; they never change. */
 export function selectorLabels({ cluster }: ClusterContext): Record<string, string> {
@@ -52,6 +62,11 @@ export function headlessName({ cluster }: ClusterContext): string {
 
 export function bootstrapName({ cluster }: ClusterContext): string {
   return `${cluster.metadata.name}-bootstrap`;
+}
+
+/** Where clients connect first, within the Kubernetes cluster. */
+export function bootstrapAddress({ metadata }: BrokerCluster, port: number): string {
+  return `${metadata.name}-bootstrap.${metadata.namespace ?? "default"}.svc:${port}`;
 }
 
 export function configName({ cluster }: ClusterContext): string {

@@ -1,4 +1,4 @@
-import { childMeta, headlessName, PORTS, selectorLabels, type ClusterContext } from "./context.ts";
+import { childMeta, headlessName, ports, selectorLabels, type ClusterContext } from "./context.ts";
 import { type Child, services, type Workload } from "./workloads.ts";
 
 /** Gives each broker pod a name of its own; also before it is ready, since brokers need each other to become so. */
@@ -11,7 +11,7 @@ export function headlessService(context: ClusterContext): Child {
       clusterIP: "None",
       publishNotReadyAddresses: true,
       selector: selectorLabels(context),
-      ports: Object.entries(PORTS).map(([name, port]) => ({
+      ports: Object.entries(ports(context)).map(([name, port]) => ({
         name,
         port,
         targetPort: name,

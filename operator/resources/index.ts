@@ -6,13 +6,14 @@ import { networkPolicy } from "./network-policy.ts";
 import { podDisruptionBudget } from "./pod-disruption-budget.ts";
 import { rbac } from "./rbac.ts";
 import { statefulSet } from "./stateful-set.ts";
-import type { Child } from "./workloads.ts";
+import type { Child, StatefulSet } from "./workloads.ts";
 
 /**
  * All children of a BrokerCluster in the order in which they are made (pure): what pods need to start comes before
  * the StatefulSet, so that none is started for nothing.
+ * @param live the StatefulSet as it is now, if it is
  */
-export function children(context: ClusterContext): readonly Child[] {
+export function children(context: ClusterContext, live?: StatefulSet): readonly Child[] {
   return [
     ...rbac(context),
     configMap(context),
@@ -20,6 +21,6 @@ export function children(context: ClusterContext): readonly Child[] {
     bootstrapService(context),
     podDisruptionBudget(context),
     networkPolicy(context),
-    statefulSet(context),
+    statefulSet(context, live),
   ];
 }

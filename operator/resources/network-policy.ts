@@ -1,12 +1,18 @@
-import { childMeta, PORTS, selectorLabels, type ClusterContext } from "./context.ts";
+import { childMeta, ports, selectorLabels, type ClusterContext } from "./context.ts";
 import { type Child, networkPolicies, type Workload } from "./workloads.ts";
 
+/** A namespace with this label may reach the HTTP port of brokers in other namespaces: that of a Prometheus, say. */
+export const HTTP_ACCESS_LABEL = "forebay.dev/http-access";
+
 /**
- * Clients may come from anywhere to the client port, and whoever scrapes metrics or probes to the HTTP port; the port
- * between brokers is open to brokers of the same cluster alone.
+ * Clients may come from anywhere to the client port. The port between brokers, on which nobody is asked who they are, is
+ * open to brokers of the same cluster alone. The HTTP port has metrics and administration: it is open to pods of the
+ * same namespace, to namespaces named `monitoring`, and to those labelled `forebay.dev/http-access: "true"`. (Probes of
+ * the node's kubelet are not subject to policies.)
  */
 export function networkPolicy(context: ClusterContext): Child {
   const matchLabels = selectorLabels(context);
+  const { plaintext, internal, http } = ports(context);
   const object: Workload = {
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",
@@ -15,15 +21,20 @@ export function networkPolicy(context: ClusterContext): Child {
       podSelector: { matchLabels },
       policyTypes: ["Ingress"],
       ingress: [
-        {
-          ports: [
-            { port: PORTS.plaintext, protocol: "TCP" },
-            { port: PORTS.http, protocol: "TCP" },
-          ],
-        },
+        { ports: [{ port: plaintext, protocol: "TCP" }] },
         {
           from: [{ podSelector: { matchLabels } }],
-          ports: [{ port: PORTS.internal, protocol: "TCP" }],
+          ports: [{ port: internal, protocol: "TCP" }],
+        },
+        {
+          from: [
+            { podSelector: {} },
+            {
+              namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } },
+            },
+            { namespaceSelector: { matchLabels: { [HTTP_ACCESS_LABEL]: "true" } } },
+          ],
+          ports: [{ port: http, protocol: "TCP" }],
         },
       ],
     },

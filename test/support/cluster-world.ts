@@ -1,0 +1,437 @@
+import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import type { PartitionSlice } from "../../cluster/partition-slice.ts";
+import {
+  API_VERSION,
+  BROKER_ID_LABEL,
+  brokerClusters,
+  brokers,
+  CLUSTER_LABEL,
+  leases,
+  partitionSlices,
+  topics,
+} from "../../cluster/resources.ts";
+import type { Topic } from "../../cluster/topic.ts";
+import type { KubeApi } from "../../kube/api.ts";
+import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
+import { createInformer } from "../../kube/informer.ts";
+import { silentLogger } from "../../lib/logger.ts";
+import { seededRandom } from "../../lib/random.ts";
+import {
+  createMemoryKubeApi,
+  type KubeCall,
+  type KubeFault,
+} from "../../local/api/memory-kube-api.ts";
+import { ObjectStore } from "../../local/api/object-store.ts";
+import { startStatefulSetController } from "../../local/controllers/stateful-set-controller.ts";
+import { claims, pods, statefulSets, type Pod, type StatefulSet } from "../../local/workloads.ts";
+import { createCaches } from "../../operator/caches.ts";
+import { startBrokerClusterController } from "../../operator/controllers/broker-cluster-controller.ts";
+import { events } from "../../operator/resources/workloads.ts";
+import { VirtualScheduler } from "./virtual-scheduler.ts";
+
+export const NAMESPACE = "default";
+const NAME = "c";
+
+/** How long parts of the world take, in virtual milliseconds. */
+const POD_START = 200;
+const POD_STOP = 100;
+const CATCH_UP = 300;
+
+export interface ClusterWorldOptions {
+  readonly fault?: (call: KubeCall) => KubeFault | undefined;
+  /** Whether a pod can run; one that cannot stays in ImagePullBackOff. */
+  readonly runs?: (pod: Pod) => boolean;
+  readonly image?: string;
+}
+
+/**
+ * The controller of BrokerClusters on an API in memory, with the StatefulSet controller and with pods and brokers that do
+ * what they ought to: get ready, register, leave and join the in-sync replicas. All on virtual time.
+ */
+export class ClusterWorld {
+  readonly scheduler = new VirtualScheduler();
+  readonly kube: KubeApi;
+  /** What the operator wrote, `verb plural name`, but for events. */
+  readonly writes: string[] = [];
+  /** Brokers in the order in which their pods were seen to go. */
+  readonly restarts: number[] = [];
+  /** Brokers that do not come back in sync after a restart. */
+  readonly lagging = new Set<number>();
+  /** The least number of brokers that were ready at one time, since it was set. */
+  leastReady = Number.POSITIVE_INFINITY;
+  readonly #options: ClusterWorldOptions;
+  readonly #watched: KubeApi;
+  readonly #random = seededRandom(7);
+  readonly #stops: (() => void)[] = [];
+  #stopOperator: () => void = () => undefined;
+
+  constructor(options: ClusterWorldOptions = {}) {
+    this.#options = options;
+    const { scheduler } = this;
+    const store = new ObjectStore({ scheduler, random: this.#random });
+    this.kube = createMemoryKubeApi({ store, scheduler });
+    this.#watched = createMemoryKubeApi({
+      store,
+      scheduler,
+      fault: (call) => {
+        const isWrite = !["get", "list", "watch"].includes(call.verb);
+        if (isWrite && call.resource.plural !== "events") {
+          this.writes.push(`${call.verb} ${call.resource.plural} ${call.name}`);
+        }
+        return options.fault?.(call);
+      },
+    });
+    const common = { scheduler, random: this.#random, logger: silentLogger };
+    const sets = startStatefulSetController({ ...common, api: this.kube });
+    this.#stops.push(() => {
+      sets.stop();
+    });
+    this.#startKubelet();
+    this.startOperator(options.image ?? "forebay:1");
+  }
+
+  /** Starts the controller (again), as another version of the operator when the image is another. */
+  startOperator(brokerImage: string): void {
+    this.#stopOperator();
+    const options = {
+      kube: this.#watched,
+      namespace: "",
+      scheduler: this.scheduler,
+      random: this.#random,
+      logger: silentLogger,
+      brokerImage,
+    };
+    const caches = createCaches(options);
+    const controller = startBrokerClusterController(options, caches);
+    caches.start();
+    this.#stopOperator = () => {
+      controller.stop();
+      caches.stop();
+    };
+  }
+
+  stop(): void {
+    this.#stopOperator();
+    for (const stop of this.#stops) stop();
+  }
+
+  do<T>(promise: Promise<T>): Promise<T> {
+    return this.scheduler.until(promise);
+  }
+
+  create(spec: BrokerCluster["spec"], annotations: Record<string, string> = {}): Promise<unknown> {
+    return this.do(
+      this.kube.create(brokerClusters, NAMESPACE, {
+        apiVersion: API_VERSION,
+        kind: "BrokerCluster",
+        metadata: { name: NAME, namespace: NAMESPACE, annotations },
+        spec,
+      }),
+    );
+  }
+
+  /** A cluster all of whose brokers are ready. */
+  async ready(spec: BrokerCluster["spec"]): Promise<void> {
+    await this.create(spec);
+    await this.scheduler.advance(2000);
+    this.restarts.length = 0;
+    this.writes.length = 0;
+  }
+
+  cluster(): Promise<BrokerCluster> {
+    return this.do(this.kube.get(brokerClusters, NAMESPACE, NAME));
+  }
+
+  async change(
+    spec: Partial<BrokerCluster["spec"]>,
+    annotations: Record<string, string> = {},
+  ): Promise<void> {
+    const now = await this.cluster();
+    await this.do(
+      this.kube.replace(brokerClusters, NAMESPACE, {
+        ...now,
+        metadata: {
+          ...now.metadata,
+          annotations: { ...now.metadata.annotations, ...annotations },
+        },
+        spec: { ...now.spec, ...spec },
+      }),
+    );
+  }
+
+  set(): Promise<StatefulSet> {
+    return this.do(this.kube.get(statefulSets, NAMESPACE, NAME));
+  }
+
+  async pods(): Promise<Pod[]> {
+    const { items } = await this.do(this.kube.list(pods, NAMESPACE));
+    return [...items];
+  }
+
+  /** Conditions that are True, as `Type Reason`. */
+  async conditions(): Promise<string> {
+    const { status } = await this.cluster();
+    return (status?.conditions ?? [])
+      .filter((one) => one.status === "True")
+      .map(({ type, reason }) => `${type} ${reason}`)
+      .join(", ");
+  }
+
+  async message(type: string): Promise<string | undefined> {
+    const { status } = await this.cluster();
+    return status?.conditions?.find((one) => one.type === type)?.message;
+  }
+
+  async events(): Promise<string[]> {
+    const { items } = await this.do(this.kube.list(events, NAMESPACE));
+    return items.map(({ reason, message }) => `${reason}: ${message}`);
+  }
+
+  /** A topic whose partitions have these replicas, all of them in sync. */
+  async topic(
+    name: string,
+    replicas: readonly (readonly number[])[],
+    spec: Partial<Topic["spec"]> = {},
+  ): Promise<void> {
+    const topic = await this.do(
+      this.kube.create(topics, NAMESPACE, {
+        apiVersion: API_VERSION,
+        kind: "Topic",
+        metadata: { name, namespace: NAMESPACE },
+        spec: {
+          cluster: NAME,
+          partitions: replicas.length,
+          replicas: replicas[0]?.length ?? 1,
+          ...spec,
+        },
+      }),
+    );
+    const slice: PartitionSlice = {
+      apiVersion: API_VERSION,
+      kind: "PartitionSlice",
+      metadata: { name: `${name}-000`, namespace: NAMESPACE, labels: { [CLUSTER_LABEL]: NAME } },
+      spec: {
+        cluster: NAME,
+        topic: name,
+        topicId: topic.metadata.uid ?? "",
+        firstPartition: 0,
+        partitions: replicas.map((each) => ({ replicas: each })),
+      },
+    };
+    await this.do(this.kube.create(partitionSlices, NAMESPACE, slice));
+    await this.inSync(name, replicas);
+  }
+
+  /** Sets the in-sync replicas of a topic's partitions. */
+  async inSync(topic: string, isrs: readonly (readonly number[])[]): Promise<void> {
+    const slice = await this.do(this.kube.get(partitionSlices, NAMESPACE, `${topic}-000`));
+    const partitions = isrs.map((isr) => ({
+      leader: isr[0] ?? -1,
+      leaderEpoch: 0,
+      isr,
+      elr: [],
+      partitionEpoch: 0,
+    }));
+    await this.do(
+      this.kube.replace(
+        partitionSlices,
+        NAMESPACE,
+        { ...slice, status: { partitions } },
+        { subresource: "status" },
+      ),
+    );
+  }
+
+  /** Where a topic's partitions are to be. */
+  async place(topic: string, replicas: readonly (readonly number[])[]): Promise<void> {
+    const slice = await this.do(this.kube.get(partitionSlices, NAMESPACE, `${topic}-000`));
+    const partitions = replicas.map((each) => ({ replicas: each }));
+    await this.do(
+      this.kube.replace(partitionSlices, NAMESPACE, {
+        ...slice,
+        spec: { ...slice.spec, partitions },
+      }),
+    );
+  }
+
+  async controller(id: number): Promise<void> {
+    await this.do(
+      this.kube.create(leases, NAMESPACE, {
+        apiVersion: "coordination.k8s.io/v1",
+        kind: "Lease",
+        metadata: { name: `${NAME}-controller`, namespace: NAMESPACE },
+        spec: { holderIdentity: `${id}:1` },
+      }),
+    );
+  }
+
+  /** Claims by the size they ask for; the volume has it at once. */
+  async claimSizes(): Promise<string[]> {
+    const { items } = await this.do(this.kube.list(claims, NAMESPACE));
+    return items.map(
+      ({ metadata, spec }) => `${metadata.name} ${spec.resources?.requests?.storage ?? ""}`,
+    );
+  }
+
+  #startKubelet(): void {
+    const cache = createInformer({
+      api: this.kube,
+      resource: pods,
+      namespace: NAMESPACE,
+      scheduler: this.scheduler,
+      random: this.#random,
+      logger: silentLogger,
+    });
+    const starting = new Set<string>();
+    const stopping = new Set<string>();
+    cache.onChange(({ object, type }) => {
+      const ready = [...cache.items().values()].filter(isReady).length;
+      this.leastReady = Math.min(this.leastReady, ready);
+      const uid = object.metadata.uid ?? "";
+      if (type === "DELETED") return;
+      if (object.metadata.deletionTimestamp !== undefined) {
+        if (!stopping.has(uid)) this.#background(this.#end(object));
+        stopping.add(uid);
+      } else if (!starting.has(uid)) {
+        starting.add(uid);
+        this.#background(this.#begin(object));
+      }
+    });
+    cache.start();
+    this.#stops.push(() => {
+      cache.stop();
+    });
+  }
+
+  async #begin(pod: Pod): Promise<void> {
+    const { name } = pod.metadata;
+    const runs = this.#options.runs?.(pod) ?? true;
+    await this.kube.replace(pods, NAMESPACE, { ...pod, spec: { ...pod.spec, nodeName: "node" } });
+    await this.#pause(POD_START);
+    await this.#podStatus(pod, runs);
+    if (!runs) return;
+    const id = ordinal(name);
+    await this.#brokerState(id, "running");
+    await this.#pause(CATCH_UP);
+    const now = await this.kube.get(pods, NAMESPACE, name).catch(ignore);
+    if (this.lagging.has(id)) return;
+    if (now?.metadata.uid !== pod.metadata.uid || now?.metadata.deletionTimestamp !== undefined)
+      return;
+    await this.#isr((isr, replicas) => (replicas.includes(id) ? [...new Set([...isr, id])] : isr));
+  }
+
+  async #end(pod: Pod): Promise<void> {
+    const id = ordinal(pod.metadata.name);
+    this.restarts.push(id);
+    await this.#brokerState(id, "fenced");
+    await this.#isr((isr) => (isr.length > 1 ? isr.filter((one) => one !== id) : isr));
+    await this.#pause(POD_STOP);
+    await this.kube.delete(pods, NAMESPACE, pod.metadata.name, { gracePeriodSeconds: 0 });
+  }
+
+  async #podStatus(pod: Pod, runs: boolean): Promise<void> {
+    const now = await this.kube.get(pods, NAMESPACE, pod.metadata.name);
+    if (now.metadata.uid !== pod.metadata.uid) return;
+    const time = "2026-01-01T00:00:00Z";
+    const conditions = [
+      {
+        type: "Ready",
+        status: runs ? ("True" as const) : ("False" as const),
+        lastTransitionTime: time,
+      },
+    ];
+    const waiting = { reason: "ImagePullBackOff", message: "no such image" };
+    const container = {
+      name: "broker",
+      ready: runs,
+      started: runs,
+      restartCount: 0,
+      state: runs ? { running: { startedAt: time } } : { waiting },
+      lastState: {},
+      image: "",
+      imageID: "",
+    };
+    const status = {
+      phase: runs ? ("Running" as const) : ("Pending" as const),
+      conditions,
+      containerStatuses: [container],
+    };
+    await this.kube.replace(pods, NAMESPACE, { ...now, status }, { subresource: "status" });
+  }
+
+  async #brokerState(id: number, state: "running" | "fenced"): Promise<void> {
+    const name = `${NAME}-${id}`;
+    try {
+      await this.kube.create(brokers, NAMESPACE, {
+        apiVersion: API_VERSION,
+        kind: "Broker",
+        metadata: {
+          name,
+          namespace: NAMESPACE,
+          labels: { [CLUSTER_LABEL]: NAME, [BROKER_ID_LABEL]: String(id) },
+        },
+        spec: { cluster: NAME, id },
+      });
+    } catch (error) {
+      if (!(error instanceof AlreadyExistsError)) throw error;
+    }
+    const now = await this.kube.get(brokers, NAMESPACE, name);
+    const status = { ...now.status, epoch: (now.status?.epoch ?? 0) + 1, state };
+    await this.kube.replace(brokers, NAMESPACE, { ...now, status }, { subresource: "status" });
+  }
+
+  async #isr(
+    change: (isr: readonly number[], replicas: readonly number[]) => readonly number[],
+  ): Promise<void> {
+    const { items } = await this.kube.list(partitionSlices, NAMESPACE);
+    for (const { metadata } of items) {
+      for (;;) {
+        const slice = await this.kube.get(partitionSlices, NAMESPACE, metadata.name);
+        const partitions = (slice.status?.partitions ?? []).map((state, at) => ({
+          ...state,
+          isr: change(state.isr, slice.spec.partitions[at]?.replicas ?? []),
+        }));
+        try {
+          await this.kube.replace(
+            partitionSlices,
+            NAMESPACE,
+            { ...slice, status: { partitions } },
+            { subresource: "status" },
+          );
+          break;
+        } catch (error) {
+          if (!(error instanceof ConflictError)) throw error;
+        }
+      }
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.scheduler.after(ms, resolve));
+  }
+
+  /** A pod that went meanwhile is nobody's business any more. */
+  #background(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      if (error instanceof NotFoundError || error instanceof ConflictError) return;
+      this.scheduler.after(0, () => {
+        throw error;
+      });
+    });
+  }
+}
+
+function ordinal(name: string): number {
+  return Number(name.slice(name.lastIndexOf("-") + 1));
+}
+
+function isReady({ metadata, status }: Pod): boolean {
+  return (
+    metadata.deletionTimestamp === undefined &&
+    status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") === true
+  );
+}
+
+function ignore(): undefined {
+  return undefined;
+}

@@ -4,6 +4,9 @@ import { StorageError } from "../../broker/log/storage.ts";
 import { SupersededError } from "../../broker/controller/registration.ts";
 import { API_VERSION, brokerClusters, partitionSlices, topics } from "../../cluster/resources.ts";
 import { NO_LEADER, type PartitionSlice } from "../../cluster/partition-slice.ts";
+import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import type { Topic } from "../../cluster/topic.ts";
+import type { StatefulSet } from "../../operator/resources/workloads.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { type Logger, silentLogger } from "../../lib/logger.ts";
 import { type Random, seededRandom } from "../../lib/random.ts";
@@ -16,21 +19,14 @@ import type { SimClock } from "./clock.ts";
 import type { History } from "./history.ts";
 import { SimKube } from "./kube.ts";
 import { SimNetwork } from "./network.ts";
+import type { ClusterShape } from "./shape.ts";
 import { Halted, SimProcess } from "./process.ts";
-
-export interface ClusterShape {
-  readonly brokers: number;
-  readonly topics: readonly {
-    readonly name: string;
-    readonly partitions: number;
-    readonly replicas: number;
-    readonly minInSyncReplicas: number;
-  }[];
-}
 
 const NAMESPACE = "default";
 const CLUSTER = "sim";
 const PORTS = { plaintext: 9092, internal: 9093 };
+/** How long a pod that is to go may take for it. */
+const GRACE_MS = 5000;
 /** A pod's container is started again this soon. */
 const RESTART_MS = 250;
 
@@ -44,6 +40,8 @@ export interface SimBroker {
   broker: Broker | undefined;
   /** It is to stay away until somebody starts it. */
   down: boolean;
+  /** The cluster has fewer brokers than that: it is not started. */
+  gone: boolean;
   /** It has not been able to start since its volume was lost. */
   volumeLost: boolean;
 }
@@ -63,6 +61,8 @@ export class SimCluster {
   #operator: { readonly process: SimProcess; readonly operator: Operator } | undefined;
   #incarnations = 0;
   volumesLost = 0;
+  /** Volumes lost since every partition last had all its replicas in sync. */
+  lostSinceWhole = 0;
 
   constructor(options: {
     readonly shape: ClusterShape;
@@ -86,6 +86,7 @@ export class SimCluster {
     this.store = new ObjectStore({ scheduler: clock, random: seededRandom(random.below(2 ** 31)) });
     this.kube = new SimKube(clock, seededRandom(random.below(2 ** 31)), this.store);
     this.store.onChange(({ resource, object, old, type }) => {
+      if (resource === "apps/statefulsets" && type !== "DELETED") this.#setPods(object);
       if (!resource.endsWith("partitionslices") || type !== "MODIFIED" || old === undefined) return;
       this.#checkChange(old as PartitionSlice, object as PartitionSlice);
     });
@@ -97,6 +98,7 @@ export class SimCluster {
       process: new SimProcess(`broker-${id}`, 0, clock),
       broker: undefined,
       down: true,
+      gone: id >= shape.initialBrokers,
       volumeLost: false,
     }));
   }
@@ -113,7 +115,7 @@ export class SimCluster {
       };
       this.store.create(resource, NAMESPACE, object);
     };
-    write("BrokerCluster", CLUSTER, { brokers: this.shape.brokers });
+    write("BrokerCluster", CLUSTER, { brokers: this.shape.initialBrokers });
     for (const { name, ...spec } of this.shape.topics) {
       write("Topic", name, { cluster: CLUSTER, ...spec });
     }
@@ -156,7 +158,7 @@ export class SimCluster {
   /** Starts a broker's process on its volume as it is. */
   start(id: number): void {
     const one = this.at(id);
-    if (one.process.alive && one.broker !== undefined) return;
+    if (one.gone || (one.process.alive && one.broker !== undefined)) return;
     one.down = false;
     const skew = Math.floor((this.#random.next() - 0.5) * 4000);
     const process = new SimProcess(one.host, ++this.#incarnations, this.#clock, skew);
@@ -186,7 +188,7 @@ export class SimCluster {
         namespace: NAMESPACE,
         brokerId: id,
         version: "sim",
-        config: new BrokerConfig(CONFIG),
+        config: new BrokerConfig(this.shape.config),
         listen: { host: one.host, advertisedHost: one.host, ports: PORTS },
       },
     );
@@ -226,6 +228,7 @@ export class SimCluster {
   /** The machine goes off and comes back with an empty volume. */
   loseVolume(id: number): void {
     const one = this.at(id);
+    if (one.gone) return;
     this.network.darken(one.host);
     this.kill(id);
     one.storage.wipe();
@@ -261,6 +264,54 @@ export class SimCluster {
       broker?.kill();
     }
     this.killOperator();
+  }
+
+  /** How many brokers the cluster is to have. */
+  get wantedBrokers(): number {
+    return (this.store.get(brokerClusters, NAMESPACE, CLUSTER) as BrokerCluster).spec.brokers;
+  }
+
+  /** Somebody writes another number of brokers into the BrokerCluster; the operator sees to the rest. */
+  scale(brokers: number): void {
+    const object = this.store.get(brokerClusters, NAMESPACE, CLUSTER) as BrokerCluster;
+    const changed: BrokerCluster = { ...object, spec: { ...object.spec, brokers } };
+    this.store.update(brokerClusters, NAMESPACE, changed);
+    this.#history.add(`scale to ${String(brokers)} brokers`);
+  }
+
+  /** Somebody chooses the replicas of a topic's partitions, or leaves them to the operator again. */
+  assign(topic: string, assignments: readonly (readonly number[])[] | undefined): void {
+    const object = this.store.get(topics, NAMESPACE, topic) as Topic;
+    const { cluster, partitions, replicas, minInSyncReplicas } = object.spec;
+    const spec = { cluster, partitions, replicas, minInSyncReplicas };
+    const changed = {
+      ...object,
+      spec: assignments === undefined ? spec : { ...spec, assignments },
+    } as Topic;
+    this.store.update(topics, NAMESPACE, changed);
+    this.#history.add(
+      `assign ${topic} to ${assignments?.map((ids) => ids.join()).join(" ") ?? "any"}`,
+    );
+  }
+
+  /** What the StatefulSet's controller does. */
+  #setPods(set: KubeObject): void {
+    const { spec } = set as StatefulSet;
+    for (const one of this.brokers) {
+      const wanted = one.id < (spec.replicas ?? 0);
+      if (wanted === !one.gone) continue;
+      this.#history.add(`${one.host} ${wanted ? "comes" : "goes"}`);
+      if (wanted) {
+        one.gone = false;
+        this.start(one.id);
+        continue;
+      }
+      this.drain(one.id);
+      one.gone = true;
+      this.#clock.after(GRACE_MS, () => {
+        if (one.gone && one.process.alive) this.kill(one.id);
+      });
+    }
   }
 
   /** The slices as they are recorded. */
@@ -330,17 +381,6 @@ export class SimCluster {
     }
   }
 }
-
-/** broker.session.timeout.ms */
-export const SESSION_TIMEOUT_MS = 2000;
-
-const CONFIG: ReadonlyMap<string, string> = new Map([
-  ["broker.session.timeout.ms", String(SESSION_TIMEOUT_MS)],
-  ["replica.lag.time.max.ms", "3000"],
-  ["forebay.leader.settle.ms", "1500"],
-  ["group.initial.rebalance.delay.ms", "0"],
-  ["log.segment.bytes", "16384"],
-]);
 
 /** A broker cannot start on a full volume. */
 function isFull(error: unknown): error is StorageError {

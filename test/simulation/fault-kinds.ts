@@ -231,9 +231,13 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     name: "lose a volume",
     weight: 2,
     strike({ cluster, random, later }, id) {
-      // One volume fewer than the minimum in sync may be lost: with a minimum of two, one at a time.
-      if (cluster.shape.topics.some(({ minInSyncReplicas }) => minInSyncReplicas < 2)) return;
-      if (!cluster.isWhole() || cluster.brokers.some(({ volumeLost }) => volumeLost)) return;
+      // One volume fewer than the minimum in sync may be lost, until all is whole again.
+      const minimum = Math.min(...cluster.shape.topics.map((topic) => topic.minInSyncReplicas));
+      const whole = cluster.isWhole() && !cluster.brokers.some(({ volumeLost }) => volumeLost);
+      if (whole) cluster.lostSinceWhole = 0;
+      else if (cluster.lostSinceWhole === 0) return;
+      if (cluster.lostSinceWhole >= minimum - 1 || cluster.at(id).volumeLost) return;
+      cluster.lostSinceWhole++;
       cluster.loseVolume(id);
       later(100 + random.next() * 3000, () => {
         cluster.start(id);
@@ -257,6 +261,37 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     },
   },
   {
+    name: "scale",
+    weight: 1,
+    strike({ cluster, random }) {
+      const { shape } = cluster;
+      const least = Math.max(3, ...shape.topics.map(({ replicas }) => replicas));
+      const brokers = least + random.below(shape.brokers - least + 1);
+      if (brokers === cluster.wantedBrokers) return;
+      // Whoever takes brokers away does not insist on replicas there.
+      if (brokers < cluster.wantedBrokers) {
+        for (const { name } of shape.topics) cluster.assign(name, undefined);
+      }
+      cluster.scale(brokers);
+    },
+  },
+  {
+    name: "reassign",
+    weight: 2,
+    strike({ cluster, random }) {
+      const topic = cluster.shape.topics[random.below(cluster.shape.topics.length)];
+      if (topic === undefined) return;
+      const brokers = cluster.wantedBrokers;
+      if (random.below(4) === 0) cluster.assign(topic.name, undefined);
+      else {
+        const chosen = Array.from({ length: topic.partitions }, () =>
+          sample(random, brokers, topic.replicas),
+        );
+        cluster.assign(topic.name, chosen);
+      }
+    },
+  },
+  {
     name: "kill the operator",
     weight: 1,
     strike({ cluster, random, log, later }) {
@@ -269,6 +304,16 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     },
   },
 ];
+
+/** So many different ids below `bound`, in any order. */
+function sample(random: Random, bound: number, count: number): number[] {
+  const ids = Array.from({ length: bound }, (_, id) => id);
+  const chosen: number[] = [];
+  while (chosen.length < count && ids.length > 0) {
+    chosen.push(...ids.splice(random.below(ids.length), 1));
+  }
+  return chosen;
+}
 
 function pause({ cluster, log, later }: FaultWorld, id: number, ms: number): void {
   const { process, host } = cluster.at(id);

@@ -6,13 +6,14 @@ import { LeaderChecker } from "./checkers/leaders.ts";
 import { checkAcknowledged, checkReplicas, type LogEntry, readLog } from "./checkers/logs.ts";
 import { type ClientWorld, SimProducer, SimReader } from "./clients.ts";
 import { SimClock } from "./clock.ts";
-import { type ClusterShape, SimCluster } from "./cluster.ts";
+import { SimCluster } from "./cluster.ts";
 import { FaultPlan } from "./faults.ts";
 import { History } from "./history.ts";
 import { Model } from "./model.ts";
 import { observe } from "./observation.ts";
 import { PipelinedProducer } from "./pipelined-producer.ts";
 import { SimProcess } from "./process.ts";
+import { type ClusterShape, shapeOf } from "./shape.ts";
 
 export interface SimOptions {
   readonly seed: number;
@@ -322,15 +323,4 @@ class Simulation {
 
 function rotated<T>(list: readonly T[], by: number): T[] {
   return [...list.slice(by), ...list.slice(0, by)];
-}
-
-function shapeOf(random: Random): ClusterShape {
-  const brokers = 3 + (random.below(3) === 0 ? random.below(3) : 0);
-  const count = 1 + random.below(2);
-  const topics = Array.from({ length: count }, (_, at) => {
-    const replicas = random.below(4) === 0 ? 2 : 3;
-    const minInSyncReplicas = replicas === 2 ? 1 + random.below(2) : 2;
-    return { name: `t${at}`, partitions: 1 + random.below(4), replicas, minInSyncReplicas };
-  });
-  return { brokers, topics };
 }

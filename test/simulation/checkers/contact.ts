@@ -1,5 +1,6 @@
 import type { SimClock } from "../clock.ts";
-import { SESSION_TIMEOUT_MS, type SimCluster } from "../cluster.ts";
+import type { SimCluster } from "../cluster.ts";
+import { SESSION_TIMEOUT_MS } from "../shape.ts";
 
 /**
  * R7 on one request to a leader: if its broker had heard from nobody for the session timeout when the request was sent,

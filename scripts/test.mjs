@@ -67,6 +67,7 @@ function suite(folder, timeout) {
 const only = process.argv.slice(2);
 const wanted = (name) => only.length === 0 || only.includes(name);
 if (wanted("lint")) check("lint", bin("eslint"), ["."]);
+if (wanted("format")) check("format", bin("prettier"), ["--check", "--log-level", "warn", "."]);
 if (wanted("types")) check("types", bin("tsc"), ["--noEmit", "-p", ".", "--incremental", "false"]);
 if (wanted("unit")) suite("unit", 20_000);
 if (wanted("property")) suite("property", 120_000);

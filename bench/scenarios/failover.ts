@@ -19,7 +19,7 @@ const TOPIC = "failover";
 const RATE = 500;
 const RECORD_BYTES = 1024;
 /** Load before a fault and after all is whole again. */
-const CALM_MS = 1500;
+const CALM_MS = 2000;
 const pods = { group: "", version: "v1", plural: "pods", kind: "Pod" } as const;
 
 /** What a variant of the scenario does to a cluster under load; the longest gaps it caused, in milliseconds. */
@@ -152,7 +152,7 @@ function repeated(fault: (world: World) => Promise<void>): Variant {
     const gaps: number[] = [];
     for (let round = 0; round < world.rounds; round++) {
       gaps.push(await world.gapOf(() => fault(world)));
-      // A kubelet waits longer before each restart of a process that did not live for 10 s.
+      // A kubelet waits longer before each restart of a process that did not live for 3 s.
       await sleep(realScheduler, CALM_MS);
     }
     return gaps;

@@ -4,7 +4,7 @@ import type { Millis } from "../../lib/units.ts";
 const FIRST: Millis = SECOND;
 const LONGEST: Millis = 30 * SECOND;
 /** A process that ran this long starts again at once. */
-const STABLE: Millis = 10 * SECOND;
+const STABLE: Millis = 3 * SECOND;
 
 /**
  * How long a process that ended waits before it is started again (core): the first time not at all, then 1 s, 2 s,

@@ -13,7 +13,7 @@ async function main(args: readonly string[]): Promise<void> {
   const names = at < 0 ? rest : [...rest.slice(0, at), ...rest.slice(at + 2)];
   for (const name of names.length === 0 ? Object.keys(VARIANTS) : names) {
     console.log(`${name}: ${VARIANTS[name]?.what ?? ""}`);
-    const { gapsMs, verdict } = await failover(name, rounds);
+    const { gapsMs, verdict } = await failover(name, { rounds });
     const sorted = [...gapsMs].sort((a, b) => a - b);
     const [least = 0] = sorted;
     const median = sorted[Math.floor(sorted.length / 2)] ?? 0;

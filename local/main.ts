@@ -121,12 +121,11 @@ async function start(options: LocalOptions, stopping: Promise<void>): Promise<Ru
     format: "text",
   });
   const logs = new PodLogFiles(directory, scheduler);
-  const apiPort = await portForApi(settings.apiPort);
   const common = { scheduler, random, logger };
   const local = await startLocalApi({
     ...common,
     directory: path.join(directory, "kubernetes"),
-    port: apiPort,
+    ports: portsForApi(settings.apiPort),
     host: POD_IP,
     podLogs: podLogsFrom(logs),
   });
@@ -135,7 +134,7 @@ async function start(options: LocalOptions, stopping: Promise<void>): Promise<Ru
     await applyCustomResources(api);
     const brokers = await declareCluster(api, options.brokers);
     await requireFree(directory, port, brokers);
-    writeSettings(directory, { port, apiPort });
+    writeSettings(directory, { port, apiPort: local.port });
     const config = path.join(directory, "kubeconfig");
     writeFileSync(config, kubeconfig(local.url), { mode: 0o600 });
     chmodSync(config, 0o600);
@@ -235,12 +234,10 @@ async function requireFree(directory: string, first: number, brokers: number): P
   }
 }
 
-async function portForApi(kept: number | undefined): Promise<number> {
-  if (kept !== undefined && (await isPortFree(kept, POD_IP))) return kept;
-  for (let port = FIRST_API_PORT; port <= LAST_API_PORT; port++) {
-    if (await isPortFree(port, POD_IP)) return port;
-  }
-  throw new Error(`no free port from ${String(FIRST_API_PORT)} to ${String(LAST_API_PORT)}`);
+function portsForApi(kept: number | undefined): number[] {
+  const count = LAST_API_PORT - FIRST_API_PORT + 1;
+  const usual = Array.from({ length: count }, (_, at) => FIRST_API_PORT + at);
+  return kept === undefined ? usual : [kept, ...usual];
 }
 
 /** Broker n of the cluster that this program made has the first port plus n. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { partitionSlices } from "../../cluster/resources.ts";
 import { realScheduler, sleep } from "../../lib/clock.ts";
+import type { Millis } from "../../lib/units.ts";
 import { LocalCluster } from "../../test/support/local-cluster.ts";
 import {
   clientOf,
@@ -30,6 +31,8 @@ interface World {
   readonly kube: Kube;
   readonly producer: SteadyProducer;
   readonly rounds: number;
+  /** For how long a process is frozen, by a variant that does. */
+  readonly frozenMs: Millis | undefined;
   /** Does something and gives the longest gap from just before it until all is whole again. */
   readonly gapOf: (fault: () => Promise<void>) => Promise<number>;
 }
@@ -47,10 +50,10 @@ export const VARIANTS: Readonly<
   stop: {
     what: "the leader's broker is frozen (SIGSTOP) for 10 s",
     rounds: 3,
-    run: repeated(async ({ cluster, kube }) => {
+    run: repeated(async ({ cluster, kube, frozenMs = 10_000 }) => {
       const pid = await processOf(cluster, await leaderOf(kube, TOPIC));
       process.kill(pid, "SIGSTOP");
-      await sleep(realScheduler, 10_000);
+      await sleep(realScheduler, frozenMs);
       process.kill(pid, "SIGCONT");
     }),
   },
@@ -87,11 +90,11 @@ export const VARIANTS: Readonly<
   api: {
     what: "the process of the Kubernetes API is frozen for 60 s",
     rounds: 1,
-    run: repeated(async ({ cluster }) => {
+    run: repeated(async ({ cluster, frozenMs = 60_000 }) => {
       const file = path.join(cluster.directory, "instance.json");
       const { pid } = JSON.parse(readFileSync(file, "utf8")) as { readonly pid: number };
       process.kill(pid, "SIGSTOP");
-      await sleep(realScheduler, 60_000);
+      await sleep(realScheduler, frozenMs);
       process.kill(pid, "SIGCONT");
     }),
   },
@@ -103,8 +106,14 @@ export interface FailoverResult {
   readonly verdict: Verdict;
 }
 
-/** Runs one variant against a `forebay local` of its own. */
-export async function failover(name: string, rounds?: number): Promise<FailoverResult> {
+/**
+ * Runs one variant against a `forebay local` of its own.
+ * @param options instead of the variant's own number of rounds, and of how long it freezes a process
+ */
+export async function failover(
+  name: string,
+  options: { readonly rounds?: number | undefined; readonly frozenMs?: Millis } = {},
+): Promise<FailoverResult> {
   const variant = VARIANTS[name];
   if (variant === undefined) {
     throw new Error(`no variant "${name}"; there are ${Object.keys(VARIANTS).join(", ")}`);
@@ -128,7 +137,8 @@ export async function failover(name: string, rounds?: number): Promise<FailoverR
       cluster,
       kube,
       producer,
-      rounds: rounds ?? variant.rounds,
+      rounds: options.rounds ?? variant.rounds,
+      frozenMs: options.frozenMs,
       gapOf: async (fault) => {
         producer.takeGap();
         await fault();

@@ -40,8 +40,8 @@ export type PodLogs = (
 export interface LocalApiOptions {
   /** Where the objects are kept; made when it does not exist. */
   readonly directory: string;
-  /** 0 for any free port. */
-  readonly port: number;
+  /** The first one that is free is used; 0 is any. */
+  readonly ports: readonly number[];
   readonly host: string;
   readonly logger: Logger;
   readonly scheduler: Scheduler;
@@ -78,7 +78,10 @@ export async function startLocalApi(options: LocalApiOptions): Promise<LocalApi>
   }
   await journal.flush();
   const server = new LocalApiServer(options, store, custom, journal);
-  const port = await server.listen();
+  const port = await server.listen().catch(async (error: unknown) => {
+    await journal.close();
+    throw error;
+  });
   return {
     url: `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${String(port)}`,
     port,
@@ -123,15 +126,29 @@ class LocalApiServer {
     });
   }
 
-  listen(): Promise<number> {
+  /** Listens on the first port that nobody has. */
+  async listen(): Promise<number> {
+    const [first = 0, ...others] = this.#options.ports;
+    let port = first;
+    for (;;) {
+      try {
+        return await this.#listenOn(port);
+      } catch (error) {
+        const next = others.shift();
+        if (next === undefined || (error as NodeJS.ErrnoException).code !== "EADDRINUSE")
+          throw error;
+        port = next;
+      }
+    }
+  }
+
+  #listenOn(port: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(this.#options.port, this.#options.host, () => {
+      this.#server.listen(port, this.#options.host, () => {
         this.#server.off("error", reject);
         const address = this.#server.address();
-        resolve(
-          typeof address === "object" && address !== null ? address.port : this.#options.port,
-        );
+        resolve(typeof address === "object" && address !== null ? address.port : port);
       });
     });
   }

@@ -13,7 +13,7 @@ import { kubeApiContract } from "../../../contract/kube-api.contract.ts";
 function start(directory: string): Promise<LocalApi> {
   return startLocalApi({
     directory,
-    port: 0,
+    ports: [0],
     host: "127.0.0.1",
     logger: silentLogger,
     scheduler: realScheduler,

@@ -91,6 +91,7 @@ export default defineConfig(
       "kube/credentials.ts",
       "kube/transport.ts",
       "operator/main.ts",
+      "operator/health-server.ts",
     ],
     rules: {
       "no-restricted-globals": ["error", ...noOutside],

@@ -1,49 +1,83 @@
-import http from "node:http";
+import { hostname } from "node:os";
 import { createKubeClient } from "../kube/client.ts";
 import { loadCredentials } from "../kube/credentials.ts";
 import { realScheduler } from "../lib/clock.ts";
+import { MetricsRegistry } from "../lib/metrics.ts";
 import { systemRandom } from "../lib/random.ts";
 import { createLogger } from "../lib/winston-logger.ts";
-import { startOperator } from "./operator.ts";
+import { startHealthServer } from "./health-server.ts";
+import { leaderOnlyApi } from "./leader-only-api.ts";
+import { LeaderElector } from "./leader-elector.ts";
+import { addOperatorMetrics } from "./operator-metrics.ts";
+import { startOperator, type Operator } from "./operator.ts";
 
 const HTTP_PORT = 8080;
 
 /**
  * The operator's process (edge). FOREBAY_NAMESPACE is the namespace it looks after (all unless set),
- * FOREBAY_BROKER_IMAGE the image of brokers, FOREBAY_PORT_HTTP the port of /healthz and /readyz (8080). Resolves when it
- * has stopped after SIGTERM or SIGINT.
+ * FOREBAY_BROKER_IMAGE the image of brokers, FOREBAY_PORT_HTTP the port of /healthz, /readyz and /metrics (8080).
+ * FOREBAY_LEASE names a Lease in POD_NAMESPACE: of all operators with it, one acts and the others wait; without it this
+ * one acts at once. Resolves when it has stopped after SIGTERM or SIGINT; ends the process with code 1 when it loses the
+ * Lease, and 70 on an error that nobody expected.
  */
 export async function runOperator(env: NodeJS.ProcessEnv): Promise<void> {
   const logger = createLogger({ level: env["FOREBAY_LOG_LEVEL"] ?? "info", format: "json" });
+  const fail = (error: unknown): never => {
+    logger.error("stopping on an error", {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    process.exit(70);
+  };
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
   const credentials = await loadCredentials(env);
   const kube = createKubeClient({ ...credentials.client, scheduler: realScheduler });
-  const operator = startOperator({
-    kube,
-    namespace: env["FOREBAY_NAMESPACE"] ?? "",
-    scheduler: realScheduler,
-    random: systemRandom,
-    logger,
-    brokerImage: env["FOREBAY_BROKER_IMAGE"] ?? "forebay",
-  });
+  const lease = env["FOREBAY_LEASE"] ?? "";
+  let operator: Operator | undefined;
   let synced = false;
-  void operator.synced.then(() => {
-    synced = true;
+  const lead = (): void => {
+    operator = startOperator({
+      kube: lease === "" ? kube : leaderOnlyApi(kube, () => elector.leading),
+      namespace: env["FOREBAY_NAMESPACE"] ?? "",
+      scheduler: realScheduler,
+      random: systemRandom,
+      logger,
+      brokerImage: env["FOREBAY_BROKER_IMAGE"] ?? "forebay",
+    });
+    void operator.synced.then(() => {
+      synced = true;
+    });
+  };
+  const elector = new LeaderElector({
+    kube,
+    namespace: env["POD_NAMESPACE"] ?? credentials.namespace,
+    name: lease,
+    identity: `${env["POD_NAME"] ?? hostname()}_${Buffer.from(systemRandom.uuid()).toString("hex")}`,
+    scheduler: realScheduler,
+    logger,
+    onLeading: lead,
+    // The caches and queues of a leader are of no use to one that waits: started anew, it has none.
+    onLost: () => process.exit(1),
   });
-  const server = http.createServer((request, response) => {
-    const ok = request.url === "/healthz" || (request.url === "/readyz" && synced);
-    response.writeHead(ok ? 200 : 503, { "content-type": "text/plain" });
-    response.end(ok ? "ok\n" : "not ready\n");
+  const metrics = new MetricsRegistry();
+  addOperatorMetrics(metrics, {
+    operator: () => operator,
+    leading: () => lease === "" || elector.leading,
+    residentBytes: () => process.memoryUsage.rss(),
   });
-  const port = Number(env["FOREBAY_PORT_HTTP"] ?? HTTP_PORT);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, resolve);
+  const server = await startHealthServer({
+    port: Number(env["FOREBAY_PORT_HTTP"] ?? HTTP_PORT),
+    ready: () => (operator === undefined ? elector.settled : synced),
+    metrics,
   });
+  if (lease === "") lead();
+  else elector.start();
   await new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);
   });
-  operator.stop();
+  operator?.stop();
+  await elector.stop();
   server.close();
   kube.close();
 }

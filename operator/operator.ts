@@ -23,8 +23,18 @@ export interface OperatorOptions {
 export interface Operator {
   /** Resolves when the first lists are there. */
   readonly synced: Promise<void>;
+  /** Objects in the caches by plural name of their kind. */
+  sizes(): Readonly<Record<string, number>>;
+  /** The clusters as their status has them. */
+  clusters(): readonly ClusterSummary[];
   /** Starts no action any more. */
   stop(): void;
+}
+
+export interface ClusterSummary {
+  readonly namespace: string;
+  readonly name: string;
+  readonly ready: boolean;
 }
 
 /** The whole operator on the given API: the same in a pod, under `forebay local` and in the simulator. */
@@ -38,6 +48,18 @@ export function startOperator(options: OperatorOptions): Operator {
   caches.start();
   return {
     synced: caches.synced,
+    sizes: () => ({
+      brokerclusters: caches.clusters.items().size,
+      topics: caches.topics.items().size,
+      partitionslices: caches.slices.items().size,
+      brokers: caches.brokers.items().size,
+    }),
+    clusters: () =>
+      [...caches.clusters.items().values()].map(({ metadata, status }) => ({
+        namespace: metadata.namespace ?? "default",
+        name: metadata.name,
+        ready: (status?.conditions ?? []).some((c) => c.type === "Ready" && c.status === "True"),
+      })),
     stop: () => {
       for (const controller of controllers) controller.stop();
       caches.stop();

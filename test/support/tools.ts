@@ -19,6 +19,9 @@ export function onPath(command: string): string | undefined {
 /** The class path of the Java programs: kafka-clients and what it needs. */
 export const javaClassPath = path.join(cacheDirectory(), "conformance", "java", "*");
 
+/** The class path of Apache Kafka's command line tools (org.apache.kafka.tools.*). */
+export const kafkaToolsClassPath = path.join(cacheDirectory(), "conformance", "kafka-tools", "*");
+
 const PREPARE = "test/conformance/clients/prepare fetches it";
 
 /** Why a tool cannot be used on this machine, by name; undefined if it can. */
@@ -26,11 +29,19 @@ const lacking: Readonly<Record<string, () => string | undefined>> = {
   kcat: () => (onPath("kcat") === undefined ? "kcat is not installed" : undefined),
   java: () => {
     if (onPath("java") === undefined) return "java is not installed";
-    const jars = path.dirname(javaClassPath);
-    const found = existsSync(jars) && readdirSync(jars).some((name) => name.endsWith(".jar"));
-    return found ? undefined : `no kafka-clients jar in ${jars}: ${PREPARE} java`;
+    return lacksJars(javaClassPath, "java");
   },
+  "kafka-tools": () =>
+    onPath("java") === undefined
+      ? "java is not installed"
+      : lacksJars(kafkaToolsClassPath, "kafka-tools"),
 };
+
+function lacksJars(classPath: string, name: string): string | undefined {
+  const jars = path.dirname(classPath);
+  const found = existsSync(jars) && readdirSync(jars).some((file) => file.endsWith(".jar"));
+  return found ? undefined : `no jars in ${jars}: ${PREPARE} ${name}`;
+}
 
 /**
  * Skips the test or suite when one of the tools is missing, and says which; in continuous integration (CI=true) that

@@ -1,4 +1,4 @@
-import { errorName } from "./protocol/error-codes.ts";
+import { ErrorCode, errorName } from "./protocol/error-codes.ts";
 
 /** A refusal that is answered to the client with a Kafka error code; never a fault of ours. */
 export class ProtocolError extends Error {
@@ -8,5 +8,21 @@ export class ProtocolError extends Error {
   constructor(errorCode: number, message?: string) {
     super(message ?? errorName(errorCode));
     this.errorCode = errorCode;
+  }
+}
+
+/** What is wrong with one record of a refused batch (KIP-467). */
+export interface RecordError {
+  /** Its place in the batch. */
+  readonly batchIndex: number;
+  readonly message: string;
+}
+
+/** A batch that is refused for some of its records (KIP-467). */
+export class InvalidRecordsError extends ProtocolError {
+  readonly recordErrors: readonly RecordError[];
+  constructor(message: string, recordErrors: readonly RecordError[]) {
+    super(ErrorCode.INVALID_RECORD, message);
+    this.recordErrors = recordErrors;
   }
 }

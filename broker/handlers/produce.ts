@@ -2,7 +2,7 @@ import { ErrorCode } from "../protocol/error-codes.ts";
 import { MalformedError } from "../protocol/reader.ts";
 import type { ProduceRequest, produceResponse } from "../protocol/messages/produce.ts";
 import type { InputOf } from "../protocol/schema.ts";
-import { ProtocolError } from "../errors.ts";
+import { InvalidRecordsError, ProtocolError } from "../errors.ts";
 import type { AppendResult } from "../log/types.ts";
 import type { HostedPartition } from "../replication/types.ts";
 import { codeOf, LeaderHints, messageOf, partitionOf } from "./common.ts";
@@ -117,6 +117,7 @@ function answer(
         errorCode,
         baseOffset: -1,
         errorMessage: messageOf(error),
+        recordErrors: recordErrorsOf(error),
         ...(errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER
           ? { currentLeader: hints.for(name, topicId, index) }
           : {}),
@@ -124,4 +125,13 @@ function answer(
     }),
   }));
   return { responses, nodeEndpoints: hints.endpoints };
+}
+
+/** Which records of a batch it was refused for (KIP-467). */
+function recordErrorsOf(error: unknown): NonNullable<PartitionAnswer["recordErrors"]> {
+  if (!(error instanceof InvalidRecordsError)) return [];
+  return error.recordErrors.map(({ batchIndex, message }) => ({
+    batchIndex,
+    batchIndexErrorMessage: message,
+  }));
 }

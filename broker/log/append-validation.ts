@@ -1,12 +1,15 @@
 import type { EpochMillis } from "../../lib/units.ts";
-import { ProtocolError } from "../errors.ts";
+import { InvalidRecordsError, ProtocolError, type RecordError } from "../errors.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import { MalformedError } from "../protocol/reader.ts";
-import { batchAt, type BatchHeader, crcMatches } from "../protocol/record-batch.ts";
+import { batchAt, type BatchHeader, crcMatches, openBatch } from "../protocol/record-batch.ts";
+import { RecordCursor } from "../protocol/record-cursor.ts";
 import type { LogConfig } from "./types.ts";
 
 const MAGIC = 2;
 const MAX_CODEC = 4;
+/** Records of one batch that are told of; the batch is refused whole anyway. */
+const MAX_RECORD_ERRORS = 100;
 
 /** The one batch of a client's records field, or the batches of a coordinator's. Throws CORRUPT_MESSAGE, INVALID_RECORD. */
 export function parseBatches(
@@ -66,6 +69,33 @@ export function validateBatch(
     const tooEarly = maxTimestamp >= 0 && now - maxTimestamp > config.timestampBeforeMaxMs;
     if (tooLate || tooEarly) throw new ProtocolError(ErrorCode.INVALID_TIMESTAMP);
   }
+}
+
+/**
+ * What a compacted topic needs of a client's batch: sound records, each with a key. It is the one place where such a
+ * batch is opened before it is compacted. Throws INVALID_RECORD, with the records at fault if it is for their keys.
+ */
+export function requireKeys(records: Uint8Array, batch: BatchHeader): void {
+  const keyless: RecordError[] = [];
+  try {
+    const cursor = new RecordCursor(openBatch(records, batch), batch.count);
+    for (let index = 0; cursor.next(); index++) {
+      if (cursor.offsetDelta !== index) {
+        throw new MalformedError("record offsets are not one after the other");
+      }
+      if (!cursor.hasKey && keyless.length < MAX_RECORD_ERRORS) {
+        keyless.push({
+          batchIndex: index,
+          message: "a compacted topic takes no record without key",
+        });
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw new ProtocolError(ErrorCode.INVALID_RECORD, error.message);
+  }
+  if (keyless.length === 0) return;
+  throw new InvalidRecordsError("records without key for a compacted topic", keyless);
 }
 
 /** A leader's batches, checked for damage on the way. Throws CORRUPT_MESSAGE, INVALID_RECORD. */

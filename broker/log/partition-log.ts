@@ -9,7 +9,7 @@ import {
   stampBatch,
   stampLogAppendTime,
 } from "../protocol/record-batch.ts";
-import { parseBatches, parseFollowed, validateBatch } from "./append-validation.ts";
+import { parseBatches, parseFollowed, requireKeys, validateBatch } from "./append-validation.ts";
 import type { JournalClient } from "./journal.ts";
 import { EntryKind } from "./journal-format.ts";
 import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
@@ -128,7 +128,10 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#refuseIfUnable();
     const now = this.#context.scheduler.wallNow();
     const batches = parseBatches(records, origin);
-    for (const batch of batches) validateBatch(records, batch, this.config, now, origin);
+    for (const batch of batches) {
+      validateBatch(records, batch, this.config, now, origin);
+      if (this.config.compact && origin === "client") requireKeys(records, batch);
+    }
     const first = present(batches[0], "parsed batches are not empty");
     if (first.producerId >= 0 && !first.control) {
       const repeat = this.producers.check(first);

@@ -170,14 +170,28 @@ export interface LogRecord {
 /** Bound of one batch when it is opened: what a small message may grow to (decompression bombs). */
 export const MAX_DECOMPRESSED_BYTES = 256 * 1024 * 1024;
 
+/** What lies behind a batch's header. */
+export function batchBody(bytes: Uint8Array, batch: BatchHeader): Uint8Array {
+  return bytes.subarray(batch.position + BATCH_HEADER_BYTES, batch.position + batch.size);
+}
+
+/** The records of one batch as bytes, decompressed if need be. Throws MalformedError. */
+export function openBatch(
+  bytes: Uint8Array,
+  batch: BatchHeader,
+  maxBytes = MAX_DECOMPRESSED_BYTES,
+): Uint8Array {
+  const body = batchBody(bytes, batch);
+  return batch.codec === 0 ? body : decompress(batch.codec, body, maxBytes);
+}
+
 /** The records of one batch, decompressed if need be. Throws MalformedError. */
 export function readRecords(
   bytes: Uint8Array,
   batch: BatchHeader,
   maxBytes = MAX_DECOMPRESSED_BYTES,
 ): LogRecord[] {
-  let body = bytes.subarray(batch.position + BATCH_HEADER_BYTES, batch.position + batch.size);
-  if (batch.codec !== 0) body = decompress(batch.codec, body, maxBytes);
+  const body = openBatch(bytes, batch, maxBytes);
   const reader = new Reader(body);
   const records: LogRecord[] = [];
   if (batch.count < 0 || batch.count > body.length) throw new MalformedError("record count");

@@ -51,7 +51,7 @@ export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context,
         if (records === null) throw new ProtocolError(ErrorCode.INVALID_RECORD, "no records");
         appended.push({ ...place, partition, result: partition.append(records, acks, "client") });
       } catch (error) {
-        codeOf(error);
+        if (codeOf(error) === ErrorCode.CORRUPT_MESSAGE) reportDamage(context, place, error);
         appended.push({ ...place, error });
       }
     }
@@ -72,6 +72,21 @@ export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context,
     );
   });
 };
+
+/** The client is told as well, and may try again; that bytes are damaged on the way here is for the operator to know. */
+function reportDamage(
+  { services, clientHost, clientId }: RequestContext,
+  { name, topicId, index }: Pick<Appended, "name" | "topicId" | "index">,
+  error: unknown,
+): void {
+  services.environment.logger.warn("record batch refused: damaged", {
+    remote: clientHost,
+    clientId,
+    topic: name === "" ? topicId : name,
+    partition: index,
+    error: messageOf(error),
+  });
+}
 
 async function settle(
   { services }: RequestContext,

@@ -3,6 +3,7 @@ import { ErrorCode } from "./protocol/error-codes.ts";
 import type { FetchRequest } from "./protocol/messages/fetch.ts";
 import { ZERO_UUID } from "./protocol/schema.ts";
 import type { Random } from "../lib/random.ts";
+import { type Millis, MINUTE } from "../lib/units.ts";
 
 /** What is to be fetched of one partition, and what its reader was last told. */
 export interface FetchPartition {
@@ -20,15 +21,31 @@ export interface FetchPartition {
 
 /** One fetch request with the partitions that its session adds. */
 export interface FetchScope {
+  /** In the order in which they are to be read. */
   readonly partitions: readonly FetchPartition[];
   /** 0 when there is no session. */
   readonly sessionId: number;
   /** Only what changed is answered. */
   readonly incremental: boolean;
+  /** Records of the partition are in the answer: in the session's next fetch it is read after the others. */
+  readonly served: (partition: FetchPartition) => void;
+}
+
+/** Who asks, and when. */
+export interface FetchAsker {
+  /** A replica, whose session makes room for itself before a consumer's (KIP-227). */
+  readonly privileged: boolean;
+  /** The request names topics by id (version 13 and later, KIP-516). */
+  readonly topicIds: boolean;
+  readonly now: Millis;
 }
 
 interface Session {
   readonly id: number;
+  readonly privileged: boolean;
+  readonly topicIds: boolean;
+  readonly createdAt: Millis;
+  usedAt: Millis;
   epoch: number;
   readonly partitions: Map<string, FetchPartition>;
 }
@@ -36,25 +53,41 @@ interface Session {
 const FINAL_EPOCH = -1;
 const INITIAL_EPOCH = 0;
 const MAX_EPOCH = 2 ** 31 - 1;
+/** A session that is unused, or there, for so long may have to go for another (KIP-227). */
+const EVICTABLE_AFTER: Millis = 2 * MINUTE;
+/** Partitions of all sessions together: 200 bytes each, or so. */
+const MAX_PARTITIONS = 500_000;
 
-/** Incremental fetch sessions (KIP-227), a bounded number; the one unused longest makes room. (core) */
+/**
+ * Incremental fetch sessions (KIP-227), a bounded number of sessions and of partitions in them. When there is no room, one
+ * that was not used for two minutes goes; else the newcomer takes the place of one that is worth less than it: a
+ * consumer's for a replica's, or, when that one has had its place for two minutes, one with fewer partitions. If there
+ * is none, the newcomer is served without a session. (core)
+ */
 export class FetchSessionCache {
   readonly #slots: number;
   readonly #random: Random;
+  readonly #maxPartitions: number;
   /** In order of last use. */
   readonly #sessions = new Map<number, Session>();
+  #partitions = 0;
 
-  constructor(slots: number, random: Random) {
+  constructor(slots: number, random: Random, maxPartitions = MAX_PARTITIONS) {
     this.#slots = slots;
     this.#random = random;
+    this.#maxPartitions = maxPartitions;
   }
 
   get size(): number {
     return this.#sessions.size;
   }
+  /** Partitions of all sessions. */
+  get partitions(): number {
+    return this.#partitions;
+  }
 
-  /** Throws FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH. */
-  resolve(request: FetchRequest): FetchScope {
+  /** Throws FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR. */
+  resolve(request: FetchRequest, asker: FetchAsker): FetchScope {
     const asked = request.topics.flatMap((topic) =>
       topic.partitions.map((one): FetchPartition => ({
         topic: topic.topic,
@@ -70,19 +103,25 @@ export class FetchSessionCache {
     );
     const { sessionId, sessionEpoch } = request;
     if (sessionEpoch === FINAL_EPOCH || sessionEpoch === INITIAL_EPOCH) {
-      if (sessionId !== 0) this.#sessions.delete(sessionId);
-      if (sessionEpoch === FINAL_EPOCH || asked.length === 0) {
-        return { partitions: asked, sessionId: 0, incremental: false };
-      }
-      return { partitions: asked, sessionId: this.#create(asked), incremental: false };
+      const former = this.#sessions.get(sessionId);
+      if (former !== undefined) this.#remove(former);
+      const session =
+        sessionEpoch === FINAL_EPOCH || asked.length === 0 ? undefined : this.#create(asked, asker);
+      return session === undefined
+        ? { partitions: asked, sessionId: 0, incremental: false, served: () => undefined }
+        : { ...scopeOf(session), partitions: asked, incremental: false };
     }
     const session = this.#sessions.get(sessionId);
     if (session === undefined) throw new ProtocolError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
     if (session.epoch !== sessionEpoch)
       throw new ProtocolError(ErrorCode.INVALID_FETCH_SESSION_EPOCH);
+    if (session.topicIds !== asker.topicIds)
+      throw new ProtocolError(ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR);
     session.epoch = sessionEpoch === MAX_EPOCH ? 1 : sessionEpoch + 1;
+    session.usedAt = asker.now;
     this.#sessions.delete(sessionId);
     this.#sessions.set(sessionId, session);
+    const before = session.partitions.size;
     for (const topic of request.forgottenTopicsData) {
       for (const partition of topic.partitions) {
         session.partitions.delete(keyOf(topic.topic, topic.topicId, partition));
@@ -92,24 +131,85 @@ export class FetchSessionCache {
       const key = keyOf(one.topic, one.topicId, one.partition);
       session.partitions.set(key, { ...one, told: session.partitions.get(key)?.told });
     }
-    return { partitions: [...session.partitions.values()], sessionId, incremental: true };
+    this.#partitions += session.partitions.size - before;
+    if (this.#partitions > this.#maxPartitions) {
+      // The client begins anew with all of them, and is then served without a session.
+      this.#remove(session);
+      throw new ProtocolError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
+    }
+    return { ...scopeOf(session), partitions: [...session.partitions.values()], incremental: true };
   }
 
-  #create(asked: readonly FetchPartition[]): number {
-    if (this.#slots === 0) return 0;
-    if (this.#sessions.size >= this.#slots) {
-      const [oldest] = this.#sessions.keys();
-      if (oldest !== undefined) this.#sessions.delete(oldest);
-    }
+  #create(asked: readonly FetchPartition[], asker: FetchAsker): Session | undefined {
+    const partitions = new Map(
+      asked.map((one) => [keyOf(one.topic, one.topicId, one.partition), one]),
+    );
+    if (this.#partitions + partitions.size > this.#maxPartitions) return undefined;
+    if (!this.#makeRoom(partitions.size, asker)) return undefined;
     let id = 0;
     while (id === 0 || this.#sessions.has(id)) id = 1 + this.#random.below(MAX_EPOCH - 1);
-    this.#sessions.set(id, {
+    const { privileged, topicIds, now } = asker;
+    const session: Session = {
       id,
+      privileged,
+      topicIds,
+      createdAt: now,
+      usedAt: now,
       epoch: 1,
-      partitions: new Map(asked.map((one) => [keyOf(one.topic, one.topicId, one.partition), one])),
-    });
-    return id;
+      partitions,
+    };
+    this.#sessions.set(id, session);
+    this.#partitions += partitions.size;
+    return session;
   }
+
+  /** @returns whether a session of `size` partitions can come in. */
+  #makeRoom(size: number, { privileged, now }: FetchAsker): boolean {
+    if (this.#sessions.size < this.#slots) return true;
+    const [oldest] = this.#sessions.values();
+    if (oldest === undefined) return false;
+    if (now - oldest.usedAt > EVICTABLE_AFTER) {
+      this.#remove(oldest);
+      return true;
+    }
+    let least: Session | undefined;
+    for (const session of this.#sessions.values()) {
+      const evictable =
+        now - session.createdAt > EVICTABLE_AFTER || (privileged && !session.privileged);
+      if (evictable && (least === undefined || worth(session) < worth(least))) least = session;
+    }
+    if (least === undefined || valueOf(privileged, size) <= worth(least)) return false;
+    this.#remove(least);
+    return true;
+  }
+
+  #remove(session: Session): void {
+    this.#sessions.delete(session.id);
+    this.#partitions -= session.partitions.size;
+  }
+}
+
+function scopeOf({ id, partitions }: Session): Pick<FetchScope, "sessionId" | "served"> {
+  return {
+    sessionId: id,
+    served: ({ topic, topicId, partition }) => {
+      const key = keyOf(topic, topicId, partition);
+      // Possibly another than was served: a later request may have changed it meanwhile.
+      const present = partitions.get(key);
+      if (present === undefined) return;
+      partitions.delete(key);
+      partitions.set(key, present);
+    },
+  };
+}
+
+function worth({ privileged, partitions }: Session): number {
+  return valueOf(privileged, partitions.size);
+}
+
+/** A replica's session is worth more than any consumer's, and among equals the one with more partitions. */
+function valueOf(privileged: boolean, partitions: number): number {
+  return (privileged ? 2 ** 32 : 0) + partitions;
 }
 
 function keyOf(topic: string, topicId: string, partition: number): string {

@@ -1,31 +1,20 @@
 import { ErrorCode } from "../protocol/error-codes.ts";
-import type { FetchRequest, fetchResponse } from "../protocol/messages/fetch.ts";
-import { type InputOf, ZERO_UUID } from "../protocol/schema.ts";
+import type { FetchRequest } from "../protocol/messages/fetch.ts";
 import { ProtocolError } from "../errors.ts";
 import type { FetchPartition, FetchScope } from "../fetch-session.ts";
-import type { EpochEnd, LogRead } from "../log/types.ts";
+import type { EpochEnd } from "../log/types.ts";
 import { divergence } from "../replication/follower-replica.ts";
 import type { HostedPartition } from "../replication/types.ts";
-import { checkLeaderEpoch, codeOf, LeaderHints, partitionOf, topicOf } from "./common.ts";
+import { checkLeaderEpoch, codeOf, partitionOf, topicOf } from "./common.ts";
+import { fetchAnswer, type FetchAnswer, type Found, releaseAll } from "./fetch-answer.ts";
 import { HeldAnswer, type HoldingHandler, type RequestContext } from "./handler.ts";
 
-type Response = InputOf<typeof fetchResponse>;
-type TopicAnswer = NonNullable<Response["responses"]>[number];
-type PartitionAnswer = NonNullable<TopicAnswer["partitions"]>[number];
-
 const READ_COMMITTED = 1;
-
-/** What one partition has for a fetch now. */
-interface Found {
-  readonly asked: FetchPartition;
-  readonly partition?: HostedPartition;
-  readonly read?: LogRead;
-  readonly diverging?: EpochEnd;
-  readonly error?: unknown;
-}
+/** First version that names topics by id (KIP-516). */
+const TOPIC_IDS = 13;
 
 /** Long-polling fetch of consumers, and of followers on the internal listener (KIP-74, KIP-227, KIP-320, KIP-951). */
-export const handleFetch: HoldingHandler<FetchRequest, Response> = async (
+export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
   context,
   request,
   version,
@@ -38,29 +27,45 @@ export const handleFetch: HoldingHandler<FetchRequest, Response> = async (
       "replicas fetch on the internal listener",
     );
   }
-  const scope = services.fetchSessions.resolve(request);
+  const { scheduler } = services.environment;
+  const scope = services.fetchSessions.resolve(request, {
+    privileged: replicaId >= 0,
+    topicIds: version >= TOPIC_IDS,
+    now: scheduler.now(),
+  });
   const fetch = new Fetch(context, request, replicaId, scope);
   const stopWatching = context.connection?.whenClosed(() => {
     fetch.abandoned = true;
   });
   try {
     const refused = fetch.begin();
-    const { scheduler } = services.environment;
     const deadline = scheduler.now() + request.maxWaitMs;
     let found = await fetch.look(refused);
     while (!fetch.enough(found) && scheduler.now() < deadline) {
       releaseAll(found);
-      await fetch.wait(deadline - scheduler.now());
+      if (!fetch.abandoned) await fetch.wait(found, deadline - scheduler.now());
+      // Nobody is there to be answered: what is sent goes nowhere.
       if (fetch.abandoned) return { errorCode: ErrorCode.NONE };
       found = await fetch.look(refused);
     }
-    return new HeldAnswer(fetch.answer(found), () => {
-      releaseAll(found);
-    });
+    return held(found, () => fetchAnswer(context, request, replicaId, scope, found, version));
   } finally {
     stopWatching?.();
   }
 };
+
+/** The answer with the memory of what was read, which is given back also when there is no answer. */
+function held(found: readonly Found[], answer: () => FetchAnswer): HeldAnswer<FetchAnswer> {
+  const release = (): void => {
+    releaseAll(found);
+  };
+  try {
+    return new HeldAnswer(answer(), release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
 
 class Fetch {
   readonly #context: RequestContext;
@@ -116,43 +121,49 @@ class Fetch {
   }
 
   /** Reads what is there now, within the limits; the first batch comes whatever its size (KIP-74). */
-  async look(refused: ReadonlyMap<FetchPartition, Found>): Promise<Found[]> {
+  async look(refused: ReadonlyMap<FetchPartition, Found>): Promise<readonly Found[]> {
     const found: Found[] = [];
     let left = Math.min(
       this.#request.maxBytes,
       this.#context.services.config.number("fetch.max.bytes"),
     );
     let some = false;
-    for (const asked of this.#scope.partitions) {
-      const known = refused.get(asked);
-      if (known !== undefined) {
-        found.push(known);
-        continue;
+    try {
+      for (const asked of this.#scope.partitions) {
+        const known = refused.get(asked);
+        const reading = known ?? this.#read(asked, left, !some);
+        const one = reading instanceof Promise ? await reading : reading;
+        found.push(one);
+        const bytes = one.read?.bytes ?? 0;
+        if (bytes > 0) some = true;
+        left -= bytes;
+        if (this.abandoned) break;
       }
-      try {
-        const partition = this.#partition(asked);
-        partition.requireLeader();
-        const diverging = this.#replicaId >= 0 ? undefined : this.#checkConsumer(asked, partition);
-        if (diverging !== undefined) {
-          found.push({ asked, partition, diverging });
-          continue;
-        }
-        const reading = partition.log.read(
-          asked.fetchOffset,
-          Math.max(0, Math.min(asked.maxBytes, left)),
-          this.#upTo(partition),
-          !some,
-        );
-        const read = reading instanceof Promise ? await reading : reading;
-        if (read.bytes > 0) some = true;
-        left -= read.bytes;
-        found.push({ asked, partition, read });
-      } catch (error) {
-        codeOf(error);
-        found.push({ asked, error });
-      }
+    } catch (error) {
+      releaseAll(found);
+      throw error;
     }
     return found;
+  }
+
+  #read(asked: FetchPartition, left: number, minOneBatch: boolean): Found | Promise<Found> {
+    try {
+      const partition = this.#partition(asked);
+      partition.requireLeader();
+      const diverging = this.#replicaId >= 0 ? undefined : this.#checkConsumer(asked, partition);
+      if (diverging !== undefined) return { asked, partition, diverging };
+      const seen = this.#mark(partition);
+      const maxBytes = Math.max(0, Math.min(asked.maxBytes, left));
+      const upTo = this.#replicaId >= 0 ? Infinity : seen.end;
+      const reading = partition.log.read(asked.fetchOffset, maxBytes, upTo, minOneBatch);
+      if (!(reading instanceof Promise)) return { asked, partition, seen, read: reading };
+      return reading.then(
+        (read) => ({ asked, partition, seen, read }),
+        (error: unknown) => refusal(asked, error),
+      );
+    } catch (error) {
+      return refusal(asked, error);
+    }
   }
 
   #checkConsumer(asked: FetchPartition, partition: HostedPartition): EpochEnd | undefined {
@@ -165,11 +176,15 @@ class Fetch {
     );
   }
 
-  #upTo(partition: HostedPartition): number {
-    if (this.#replicaId >= 0) return Infinity;
-    return this.#request.isolationLevel === READ_COMMITTED
-      ? partition.lastStableOffset
-      : partition.highWatermark;
+  /** Where reading ends for this reader, and in which leadership. */
+  #mark(partition: HostedPartition): { readonly end: number; readonly leaderEpoch: number } {
+    const { leaderEpoch } = partition;
+    if (this.#replicaId >= 0) return { end: partition.log.logEndOffset, leaderEpoch };
+    const committed = this.#request.isolationLevel === READ_COMMITTED;
+    return {
+      end: committed ? partition.lastStableOffset : partition.highWatermark,
+      leaderEpoch,
+    };
   }
 
   /** Enough to answer: bytes as asked for, or anything that the client has to know at once. */
@@ -183,8 +198,11 @@ class Fetch {
     return bytes >= this.#request.minBytes;
   }
 
-  /** Until something moved in any of the partitions, or the time is up. */
-  wait(timeout: number): Promise<void> {
+  /**
+   * Until something has moved in any of the partitions since `found` was read, or the time is up. What moved while the
+   * others were still being read, before anybody listened, counts as well.
+   */
+  wait(found: readonly Found[], timeout: number): Promise<void> {
     const { services, connection } = this.#context;
     const { scheduler } = services.environment;
     return new Promise((resolve) => {
@@ -204,76 +222,20 @@ class Fetch {
         if (id !== undefined) stops.push(services.replicas.onProgress(id, partition, wake));
       }
       if (connection !== undefined) stops.push(connection.whenClosed(wake));
+      if (found.some((one) => this.#moved(one))) wake();
     });
   }
 
-  answer(found: readonly Found[]): Response {
-    const hints = new LeaderHints(this.#context);
-    const topics = new Map<
-      string,
-      { topic: string; topicId: string; partitions: PartitionAnswer[] }
-    >();
-    for (const one of found) {
-      const answered = this.#partitionAnswer(one, hints);
-      if (answered === undefined) continue;
-      const { topic, topicId } = one.asked;
-      const key = topicId === ZERO_UUID ? topic : topicId;
-      const entry = topics.get(key) ?? { topic, topicId, partitions: [] };
-      entry.partitions.push(answered);
-      topics.set(key, entry);
-    }
-    return {
-      errorCode: ErrorCode.NONE,
-      sessionId: this.#scope.sessionId,
-      responses: [...topics.values()],
-      nodeEndpoints: hints.endpoints,
-    };
-  }
-
-  #partitionAnswer(
-    { asked, partition, read, diverging, error }: Found,
-    hints: LeaderHints,
-  ): PartitionAnswer | undefined {
-    const partitionIndex = asked.partition;
-    if (error !== undefined) {
-      const errorCode = codeOf(error);
-      asked.told = undefined;
-      const known =
-        this.#replicaId >= 0 && errorCode === ErrorCode.OFFSET_OUT_OF_RANGE ? partition : undefined;
-      return {
-        partitionIndex,
-        errorCode,
-        highWatermark: known?.highWatermark ?? -1,
-        logStartOffset: known?.log.logStartOffset ?? -1,
-        records: null,
-        ...(errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER ||
-        errorCode === ErrorCode.FENCED_LEADER_EPOCH
-          ? { currentLeader: hints.for(asked.topic, asked.topicId, asked.partition) }
-          : {}),
-      };
-    }
-    const highWatermark = partition?.highWatermark ?? -1;
-    const logStartOffset = partition?.log.logStartOffset ?? -1;
-    const same =
-      asked.told?.highWatermark === highWatermark && asked.told.logStartOffset === logStartOffset;
-    if (this.#scope.incremental && same && diverging === undefined && (read?.bytes ?? 0) === 0)
-      return undefined;
-    asked.told = { highWatermark, logStartOffset };
-    return {
-      partitionIndex,
-      errorCode: ErrorCode.NONE,
-      highWatermark,
-      lastStableOffset: partition?.lastStableOffset ?? -1,
-      logStartOffset,
-      abortedTransactions: this.#request.isolationLevel === READ_COMMITTED ? [] : null,
-      ...(diverging === undefined
-        ? {}
-        : { divergingEpoch: { epoch: diverging.leaderEpoch, endOffset: diverging.endOffset } }),
-      records: read === undefined ? null : read.parts,
-    };
+  #moved({ partition, seen }: Found): boolean {
+    if (partition === undefined || seen === undefined) return false;
+    const { topicId, partition: index } = partition;
+    if (this.#context.services.replicas.byTopicId(topicId, index) !== partition) return true;
+    const now = this.#mark(partition);
+    return !partition.isLeader || now.end !== seen.end || now.leaderEpoch !== seen.leaderEpoch;
   }
 }
 
-function releaseAll(found: readonly Found[]): void {
-  for (const { read } of found) read?.release();
+function refusal(asked: FetchPartition, error: unknown): Found {
+  codeOf(error);
+  return { asked, error };
 }

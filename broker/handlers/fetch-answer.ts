@@ -1,0 +1,115 @@
+import { ErrorCode } from "../protocol/error-codes.ts";
+import type { FetchRequest, fetchResponse } from "../protocol/messages/fetch.ts";
+import { type InputOf, ZERO_UUID } from "../protocol/schema.ts";
+import type { FetchPartition, FetchScope } from "../fetch-session.ts";
+import type { EpochEnd, LogRead } from "../log/types.ts";
+import type { HostedPartition } from "../replication/types.ts";
+import { codeOf, LeaderHints } from "./common.ts";
+import type { RequestContext } from "./handler.ts";
+
+export type FetchAnswer = InputOf<typeof fetchResponse>;
+type TopicAnswer = NonNullable<FetchAnswer["responses"]>[number];
+type PartitionAnswer = NonNullable<TopicAnswer["partitions"]>[number];
+
+const READ_COMMITTED = 1;
+/** First version that tells the leader to one who asked another broker (KIP-951). */
+const LEADER_HINTS = 16;
+
+/** What one partition has for a fetch now. */
+export interface Found {
+  readonly asked: FetchPartition;
+  readonly partition?: HostedPartition;
+  readonly read?: LogRead;
+  /** Where reading ended, and in which leadership, when the read began. */
+  readonly seen?: { readonly end: number; readonly leaderEpoch: number };
+  readonly diverging?: EpochEnd;
+  readonly error?: unknown;
+}
+
+export function releaseAll(found: readonly Found[]): void {
+  for (const { read } of found) read?.release();
+}
+
+/** What was found in the response's shape; an incremental session is told only what is new to it (KIP-227). */
+export function fetchAnswer(
+  context: RequestContext,
+  request: FetchRequest,
+  replicaId: number,
+  scope: FetchScope,
+  found: readonly Found[],
+  version: number,
+): FetchAnswer {
+  const hints = new LeaderHints(context);
+  const topics = new Map<
+    string,
+    { topic: string; topicId: string; partitions: PartitionAnswer[] }
+  >();
+  for (const one of found) {
+    const answered =
+      one.error === undefined
+        ? foundAnswer(one, request, scope)
+        : refusedAnswer(one, replicaId, version >= LEADER_HINTS ? hints : undefined);
+    if (answered === undefined) continue;
+    if ((one.read?.bytes ?? 0) > 0) scope.served(one.asked);
+    const { topic, topicId } = one.asked;
+    const key = topicId === ZERO_UUID ? topic : topicId;
+    const entry = topics.get(key) ?? { topic, topicId, partitions: [] };
+    entry.partitions.push(answered);
+    topics.set(key, entry);
+  }
+  return {
+    errorCode: ErrorCode.NONE,
+    sessionId: scope.sessionId,
+    responses: [...topics.values()],
+    nodeEndpoints: hints.endpoints,
+  };
+}
+
+function refusedAnswer(
+  { asked, partition, error }: Found,
+  replicaId: number,
+  hints: LeaderHints | undefined,
+): PartitionAnswer {
+  const errorCode = codeOf(error);
+  asked.told = undefined;
+  const known =
+    replicaId >= 0 && errorCode === ErrorCode.OFFSET_OUT_OF_RANGE ? partition : undefined;
+  const elsewhere =
+    errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER || errorCode === ErrorCode.FENCED_LEADER_EPOCH;
+  return {
+    partitionIndex: asked.partition,
+    errorCode,
+    highWatermark: known?.highWatermark ?? -1,
+    logStartOffset: known?.log.logStartOffset ?? -1,
+    records: null,
+    ...(elsewhere && hints !== undefined
+      ? { currentLeader: hints.for(asked.topic, asked.topicId, asked.partition) }
+      : {}),
+  };
+}
+
+function foundAnswer(
+  { asked, partition, read, diverging }: Found,
+  request: FetchRequest,
+  scope: FetchScope,
+): PartitionAnswer | undefined {
+  const highWatermark = partition?.highWatermark ?? -1;
+  const logStartOffset = partition?.log.logStartOffset ?? -1;
+  const same =
+    asked.told?.highWatermark === highWatermark && asked.told.logStartOffset === logStartOffset;
+  if (scope.incremental && same && diverging === undefined && (read?.bytes ?? 0) === 0)
+    return undefined;
+  asked.told = { highWatermark, logStartOffset };
+  return {
+    partitionIndex: asked.partition,
+    errorCode: ErrorCode.NONE,
+    highWatermark,
+    lastStableOffset: partition?.lastStableOffset ?? -1,
+    logStartOffset,
+    abortedTransactions: request.isolationLevel === READ_COMMITTED ? [] : null,
+    ...(diverging === undefined
+      ? {}
+      : { divergingEpoch: { epoch: diverging.leaderEpoch, endOffset: diverging.endOffset } }),
+    records: read === undefined ? null : read.parts,
+  };
+}

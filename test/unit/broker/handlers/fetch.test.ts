@@ -1,0 +1,275 @@
+import assert from "node:assert/strict";
+import { handleFetch } from "../../../../broker/handlers/fetch.ts";
+import { HeldAnswer } from "../../../../broker/handlers/handler.ts";
+import { ErrorCode } from "../../../../broker/protocol/error-codes.ts";
+import {
+  fetchRequest,
+  type FetchResponse,
+  fetchResponse,
+} from "../../../../broker/protocol/messages/fetch.ts";
+import { deferred } from "../network/fakes.ts";
+import { ask, type FakeHosted, HandlerWorld, TOPIC_ID } from "./fakes.ts";
+
+interface Asked {
+  readonly partitions: readonly { readonly partition: number; readonly offset?: number }[];
+  readonly maxWaitMs?: number;
+  readonly minBytes?: number;
+  readonly maxBytes?: number;
+  readonly sessionId?: number;
+  readonly sessionEpoch?: number;
+  readonly leaderEpoch?: number;
+}
+
+const VERSION = 17;
+
+function requestOf(asked: Asked): Parameters<typeof fetchRequest.encode>[0] {
+  const {
+    maxWaitMs = 500,
+    minBytes = 1,
+    maxBytes = 1 << 20,
+    sessionId = 0,
+    sessionEpoch = -1,
+  } = asked;
+  return {
+    maxWaitMs,
+    minBytes,
+    maxBytes,
+    sessionId,
+    sessionEpoch,
+    topics: [
+      {
+        topic: "a",
+        topicId: TOPIC_ID,
+        partitions: asked.partitions.map(({ partition, offset = 0 }) => ({
+          partition,
+          fetchOffset: offset,
+          currentLeaderEpoch: asked.leaderEpoch ?? -1,
+          partitionMaxBytes: 1 << 20,
+        })),
+      },
+    ],
+  };
+}
+
+function fetch(world: HandlerWorld, asked: Asked, version = VERSION): Promise<FetchResponse> {
+  return ask(world, handleFetch, fetchRequest, fetchResponse, version, requestOf(asked));
+}
+
+/** Partition and bytes of records, in the order of the answer. */
+function bytesOf(answer: FetchResponse): [number, number][] {
+  return answer.responses.flatMap(({ partitions }) =>
+    partitions.map(({ partitionIndex, records }): [number, number] => [
+      partitionIndex,
+      records?.length ?? 0,
+    ]),
+  );
+}
+
+function worldOf(partitions: number): { world: HandlerWorld; hosted: FakeHosted[] } {
+  const world = new HandlerWorld();
+  world.broker(0);
+  world.broker(1, "b");
+  world.topic(
+    "a",
+    Array.from({ length: partitions }, () => ({})),
+  );
+  const hosted = Array.from({ length: partitions }, (_, at) => world.host("a", at));
+  return { world, hosted };
+}
+
+describe("fetch", () => {
+  it("is answered as soon as there are records, and waits for nothing afterwards", async () => {
+    const { world, hosted } = worldOf(2);
+    const [first] = hosted;
+    assert.ok(first !== undefined);
+    const answering = fetch(world, { partitions: [{ partition: 0 }, { partition: 1 }] });
+    await world.scheduler.advance(100);
+    assert.equal(world.waiting, 2);
+    world.append(first, 2);
+    assert.deepEqual(bytesOf(await answering), [
+      [0, 20],
+      [1, 0],
+    ]);
+    assert.ok(world.scheduler.now() < 500);
+    assert.deepEqual([world.waiting, world.connection.listeners], [0, 0]);
+    assert.deepEqual(
+      hosted.map(({ fakeLog }) => fakeLog.held),
+      [0, 0],
+    );
+  });
+
+  it("notices what was appended to one partition while another was still read from disk", async () => {
+    const { world, hosted } = worldOf(2);
+    const [first, second] = hosted;
+    assert.ok(first !== undefined && second !== undefined);
+    const disk = deferred<undefined>();
+    second.fakeLog.gate = disk.promise;
+    const answering = fetch(world, { partitions: [{ partition: 0 }, { partition: 1 }] });
+    await world.scheduler.advance(1);
+    assert.equal(first.fakeLog.reads, 1);
+    world.append(first, 1);
+    disk.resolve(undefined);
+    assert.deepEqual(bytesOf(await answering), [
+      [0, 10],
+      [1, 0],
+    ]);
+    assert.ok(world.scheduler.now() < 500, "not at the end of its wait");
+  });
+
+  it("notices that leadership was lost meanwhile", async () => {
+    const { world, hosted } = worldOf(2);
+    const [first, second] = hosted;
+    assert.ok(first !== undefined && second !== undefined);
+    const disk = deferred<undefined>();
+    second.fakeLog.gate = disk.promise;
+    const answering = fetch(world, { partitions: [{ partition: 0 }, { partition: 1 }] });
+    await world.scheduler.advance(1);
+    first.isLeader = false;
+    world.progress(first);
+    disk.resolve(undefined);
+    const answer = await answering;
+    assert.equal(answer.responses[0]?.partitions[0]?.errorCode, ErrorCode.NOT_LEADER_OR_FOLLOWER);
+    assert.ok(world.scheduler.now() < 500);
+  });
+
+  it("gives memory back when the client has gone while it was read", async () => {
+    const { world, hosted } = worldOf(2);
+    const [first, second] = hosted;
+    assert.ok(first !== undefined && second !== undefined);
+    world.append(first, 1);
+    const disk = deferred<undefined>();
+    first.fakeLog.gate = disk.promise;
+    const request = fetchRequest.decode(
+      fetchRequest.encode(requestOf({ partitions: [{ partition: 0 }, { partition: 1 }] }), VERSION),
+      0,
+      VERSION,
+    );
+    const answering = handleFetch(world.context(), request, VERSION);
+    assert.ok(answering instanceof Promise);
+    await world.scheduler.advance(1);
+    world.connection.close();
+    disk.resolve(undefined);
+    const answer = await world.scheduler.until(answering);
+    // Its connection drops the answer, and thereby gives it back.
+    if (answer instanceof HeldAnswer) answer.release();
+    assert.deepEqual([first.fakeLog.held, second.fakeLog.reads], [0, 0]);
+  });
+
+  it("gives memory back when a read fails", async () => {
+    const { world, hosted } = worldOf(2);
+    const [first, second] = hosted;
+    assert.ok(first !== undefined && second !== undefined);
+    world.append(first, 1);
+    second.fakeLog.gate = Promise.reject(new Error("the volume failed"));
+    await assert.rejects(fetch(world, { partitions: [{ partition: 0 }, { partition: 1 }] }), {
+      message: "the volume failed",
+    });
+    assert.equal(first.fakeLog.held, 0);
+    assert.equal(world.connection.listeners, 0);
+  });
+
+  it("gives each partition of a session its turn when an answer holds but one", async () => {
+    const { world, hosted } = worldOf(3);
+    for (const one of hosted) world.append(one, 5);
+    const partitions = [{ partition: 0 }, { partition: 1 }, { partition: 2 }];
+    const first = await fetch(world, { partitions, sessionEpoch: 0, maxBytes: 10 });
+    const turns = [first];
+    for (const sessionEpoch of [1, 2, 3]) {
+      const { sessionId } = first;
+      turns.push(await fetch(world, { partitions: [], sessionId, sessionEpoch, maxBytes: 10 }));
+    }
+    assert.deepEqual(
+      turns.map((answer) => bytesOf(answer).find(([, bytes]) => bytes > 0)),
+      [0, 1, 2, 0].map((partition) => [partition, 10]),
+    );
+  });
+
+  describe("tells the leader to one who asked another broker (KIP-951)", () => {
+    const cases: readonly {
+      readonly name: string;
+      readonly version: number;
+      readonly leaderEpoch?: number;
+      readonly leader: number;
+      readonly code: number;
+      readonly told: readonly [number, number];
+      readonly nodes: readonly number[];
+    }[] = [
+      {
+        name: "from version 16 on",
+        version: 16,
+        leader: 1,
+        code: ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        told: [1, 7],
+        nodes: [1],
+      },
+      {
+        name: "not before",
+        version: 15,
+        leader: 1,
+        code: ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        told: [-1, -1],
+        nodes: [],
+      },
+      {
+        name: "when the client's leader epoch is old",
+        version: 16,
+        leaderEpoch: 6,
+        leader: 0,
+        code: ErrorCode.FENCED_LEADER_EPOCH,
+        told: [0, 7],
+        nodes: [0],
+      },
+      {
+        name: "but not when the client knows more than this broker",
+        version: 16,
+        leaderEpoch: 8,
+        leader: 0,
+        code: ErrorCode.UNKNOWN_LEADER_EPOCH,
+        told: [-1, -1],
+        nodes: [],
+      },
+      {
+        name: "and nobody when there is none",
+        version: 17,
+        leader: -1,
+        code: ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        told: [-1, -1],
+        nodes: [],
+      },
+    ];
+    for (const { name, version, leaderEpoch, leader, code, told, nodes } of cases) {
+      it(name, async () => {
+        const world = new HandlerWorld();
+        world.broker(0);
+        world.broker(1, "b");
+        world.topic("a", [{ placement: { replicas: [0, 1] }, state: { leader, leaderEpoch: 7 } }]);
+        world.host("a", 0);
+        const answer = await fetch(
+          world,
+          {
+            partitions: [{ partition: 0 }],
+            ...(leaderEpoch === undefined ? {} : { leaderEpoch }),
+          },
+          version,
+        );
+        const partition = answer.responses[0]?.partitions[0];
+        assert.equal(partition?.errorCode, code);
+        assert.deepEqual(
+          [partition.currentLeader.leaderId, partition.currentLeader.leaderEpoch],
+          told,
+        );
+        assert.deepEqual(
+          answer.nodeEndpoints.map(({ nodeId }) => nodeId),
+          nodes,
+        );
+        if (nodes[0] === 1)
+          assert.deepEqual(answer.nodeEndpoints[0], {
+            nodeId: 1,
+            host: "broker-1",
+            port: 9093,
+            rack: "b",
+          });
+      });
+    }
+  });
+});

@@ -23,9 +23,17 @@ interface Found {
   readonly leaderEpoch: number;
 }
 
+/** First version that knows OFFSET_NOT_AVAILABLE; older ones are told of the election (KIP-207). */
+const OFFSET_NOT_AVAILABLE = 5;
+
+/**
+ * The offset of a timestamp, or of an end of the log (KIP-79). While a new leader does not know how far was committed,
+ * what depends on it is refused with OFFSET_NOT_AVAILABLE: it would be a step back (KIP-207).
+ */
 export const handleListOffsets: Handler<ListOffsetsRequest, Response> = async (
   context,
   request,
+  version,
 ) => {
   const topics = await Promise.all(
     request.topics.map(async ({ name, partitions }) => ({
@@ -45,7 +53,7 @@ export const handleListOffsets: Handler<ListOffsetsRequest, Response> = async (
               leaderEpoch: found?.leaderEpoch ?? -1,
             };
           } catch (error) {
-            return { partitionIndex, errorCode: codeOf(error) };
+            return { partitionIndex, errorCode: known(codeOf(error), version) };
           }
         }),
       ),
@@ -53,6 +61,12 @@ export const handleListOffsets: Handler<ListOffsetsRequest, Response> = async (
   );
   return { topics };
 };
+
+function known(errorCode: number, version: number): number {
+  return errorCode === ErrorCode.OFFSET_NOT_AVAILABLE && version < OFFSET_NOT_AVAILABLE
+    ? ErrorCode.LEADER_NOT_AVAILABLE
+    : errorCode;
+}
 
 async function find(
   partition: HostedPartition,
@@ -65,6 +79,7 @@ async function find(
   const leaderEpoch = partition.leaderEpoch;
   switch (timestamp) {
     case LATEST:
+      requireCommitted(partition);
       return { offset: latest, timestamp: -1, leaderEpoch };
     case EARLIEST:
     case EARLIEST_LOCAL:
@@ -73,13 +88,26 @@ async function find(
     case EARLIEST_PENDING_UPLOAD:
       return undefined;
     case MAX_TIMESTAMP: {
-      const found = await log.offsetOfMaxTimestamp();
-      return found !== undefined && found.offset < latest ? found : undefined;
+      return committed(partition, latest, await log.offsetOfMaxTimestamp());
     }
     default: {
       if (timestamp < 0) throw new ProtocolError(ErrorCode.UNSUPPORTED_VERSION);
-      const found = await log.offsetForTimestamp(timestamp);
-      return found !== undefined && found.offset < latest ? found : undefined;
+      return committed(partition, latest, await log.offsetForTimestamp(timestamp));
     }
   }
+}
+
+/** What was found, if a reader may see it. */
+function committed(
+  partition: HostedPartition,
+  latest: number,
+  found: Found | undefined,
+): Found | undefined {
+  if (found !== undefined && found.offset < latest) return found;
+  requireCommitted(partition);
+  return undefined;
+}
+
+function requireCommitted(partition: HostedPartition): void {
+  if (partition.highWatermarkLags) throw new ProtocolError(ErrorCode.OFFSET_NOT_AVAILABLE);
 }

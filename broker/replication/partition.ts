@@ -86,6 +86,10 @@ export class Partition implements HostedPartition {
   get highWatermark(): Offset {
     return this.#leaderReplica?.highWatermark ?? this.log.highWatermark;
   }
+  get highWatermarkLags(): boolean {
+    const leader = this.#leaderReplica;
+    return leader !== undefined && leader.highWatermark < leader.epochStartOffset;
+  }
   get lastStableOffset(): Offset {
     return this.highWatermark;
   }

@@ -17,6 +17,11 @@ export interface HostedPartition {
   readonly leaderEpoch: number;
   readonly isLeader: boolean;
   readonly highWatermark: Offset;
+  /**
+   * This leader's high watermark has not reached the start of its leader epoch: more is committed than it knows of, and
+   * what depends on the end of that cannot be answered yet (KIP-207).
+   */
+  readonly highWatermarkLags: boolean;
   /** Last stable offset: the high watermark, or the first open transaction before it (KIP-98). */
   readonly lastStableOffset: Offset;
 

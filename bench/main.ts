@@ -1,19 +1,46 @@
+import { parseArgs } from "node:util";
+import { compare, ROWS } from "./scenarios/compare.ts";
 import { failover, VARIANTS } from "./scenarios/failover.ts";
 
-/** `npm run bench -- failover [variant …] [--rounds N]`; exit code 1 when something acknowledged was lost or doubled. */
-async function main(args: readonly string[]): Promise<void> {
-  const [scenario, ...rest] = args;
-  if (scenario !== "failover") {
-    console.log(`npm run bench -- failover [${Object.keys(VARIANTS).join("|")} ...] [--rounds N]`);
+const USAGE = `npm run bench -- failover [${Object.keys(VARIANTS).join("|")} ...] [--rounds N] [--verbose]
+npm run bench -- compare [row ...] [--rounds N] [--scale S]   S divides the sizes of the loads
+rows: ${Object.keys(ROWS).join(" ")}`;
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: "string" },
+    scale: { type: "string", default: "1" },
+    verbose: { type: "boolean", default: false },
+  },
+});
+const [scenario, ...names] = positionals;
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+switch (scenario) {
+  case "failover":
+    process.exitCode = (await printFailover(names, rounds, values.verbose)) ? 0 : 1;
+    break;
+  case "compare":
+    await compare(names, { rounds: rounds ?? 5, scale: Number(values.scale) });
+    break;
+  default:
+    console.log(USAGE);
     process.exitCode = 2;
-    return;
-  }
-  const at = rest.indexOf("--rounds");
-  const rounds = at < 0 ? undefined : Number(rest[at + 1]);
-  const names = at < 0 ? rest : [...rest.slice(0, at), ...rest.slice(at + 2)];
-  for (const name of names.length === 0 ? Object.keys(VARIANTS) : names) {
+}
+
+/** @returns whether every acknowledged record was found once and in order */
+async function printFailover(
+  variants: readonly string[],
+  rounds: number | undefined,
+  verbose: boolean,
+): Promise<boolean> {
+  let safe = true;
+  for (const name of variants.length === 0 ? Object.keys(VARIANTS) : variants) {
     console.log(`${name}: ${VARIANTS[name]?.what ?? ""}`);
-    const { gapsMs, verdict } = await failover(name, { rounds });
+    const { gapsMs, verdict } = await failover(name, {
+      rounds,
+      ...(verbose ? { onRetry: printRetry } : {}),
+    });
     const sorted = [...gapsMs].sort((a, b) => a - b);
     const [least = 0] = sorted;
     const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
@@ -26,8 +53,13 @@ async function main(args: readonly string[]): Promise<void> {
     console.log(
       `  ${acknowledged} acknowledged, ${lost} lost, ${duplicated} duplicated, ${outOfOrder} out of order`,
     );
-    if (lost + duplicated + outOfOrder > 0) process.exitCode = 1;
+    if (lost + duplicated + outOfOrder > 0) safe = false;
   }
+  return safe;
 }
 
-await main(process.argv.slice(2));
+function printRetry(partition: number, error: unknown, after: number): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  const at = new Date().toISOString().slice(11, 23);
+  console.log(`  ${at} partition ${partition}: ${reason} after ${Math.round(after)} ms`);
+}

@@ -208,6 +208,7 @@ export class Broker {
       onMajority: (at) => {
         this.#contact.heard(at);
       },
+      heardAt: (id, epoch) => this.#heartbeats?.heardAt({ id, epoch }),
       inTouch: () => this.#contact.inTouch(scheduler.now()),
       panic: environment.panic,
     });
@@ -223,6 +224,11 @@ export class Broker {
         this.#onHolder(holder);
       },
       superseded: (holder) => (image.brokers.get(holder.id)?.epoch ?? -1) > holder.epoch,
+      silence: (holder) => {
+        const heardAt = this.#heartbeats?.heardAt(holder);
+        return heardAt === undefined ? 0 : scheduler.now() - heardAt;
+      },
+      sessionTimeoutMs: config.brokerSessionTimeoutMs,
     });
     this.#heartbeats = new HeartbeatSender({
       self: brokerId,

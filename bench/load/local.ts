@@ -11,7 +11,7 @@ export type Kube = ReturnType<typeof createKubeClient>;
 const NAMESPACE = "default";
 
 /** A Kafka client of a `forebay local`. */
-export function clientOf(cluster: LocalCluster, requestTimeoutMs = 1000): KafkaClient {
+export function clientOf(cluster: LocalCluster, requestTimeoutMs = 500): KafkaClient {
   return new KafkaClient({
     network: createTcpNetwork({ logger: silentLogger }),
     scheduler: realScheduler,

@@ -10,6 +10,8 @@ export interface SteadyLoad {
   /** Over all partitions, whatever becomes of earlier ones (open loop). */
   readonly recordsPerSecond: number;
   readonly recordBytes: number;
+  /** Told of each attempt that has to be made again: why, and after how long. */
+  readonly onRetry?: (partition: number, error: unknown, after: Millis) => void;
 }
 
 interface Lane {
@@ -22,7 +24,7 @@ interface Lane {
 const TICK_MS: Millis = 2;
 const RETRY_MS: Millis = 15;
 const MAX_BATCH = 500;
-const PRODUCE_TIMEOUT_MS: Millis = 1000;
+const PRODUCE_TIMEOUT_MS: Millis = 500;
 
 /**
  * An idempotent producer at a steady rate, acks=all: one batch in flight for each partition, sent again until it is
@@ -101,6 +103,7 @@ export class SteadyProducer {
     const values = numbers.map((number) => `${number} `.padEnd(recordBytes, "."));
     const timestamp = Date.now();
     for (;;) {
+      const sentAt = performance.now();
       try {
         await client.produce(
           topic,
@@ -122,6 +125,7 @@ export class SteadyProducer {
           throw new Error(`${topic}-${lane.partition}: ${errorName(code)}`, { cause: error });
         }
         this.retries++;
+        this.#load.onRetry?.(lane.partition, error, performance.now() - sentAt);
         await sleep(realScheduler, RETRY_MS);
         await this.#refresh();
       }

@@ -14,7 +14,7 @@ import {
   whole,
 } from "../load/local.ts";
 import { readBack, type Verdict } from "../load/read-back.ts";
-import { SteadyProducer } from "../load/steady-producer.ts";
+import { type SteadyLoad, SteadyProducer } from "../load/steady-producer.ts";
 
 const TOPIC = "failover";
 const RATE = 500;
@@ -112,7 +112,11 @@ export interface FailoverResult {
  */
 export async function failover(
   name: string,
-  options: { readonly rounds?: number | undefined; readonly frozenMs?: Millis } = {},
+  options: {
+    readonly rounds?: number | undefined;
+    readonly frozenMs?: Millis;
+    readonly onRetry?: SteadyLoad["onRetry"];
+  } = {},
 ): Promise<FailoverResult> {
   const variant = VARIANTS[name];
   if (variant === undefined) {
@@ -130,6 +134,7 @@ export async function failover(
       partitions: 1,
       recordsPerSecond: RATE,
       recordBytes: RECORD_BYTES,
+      ...(options.onRetry === undefined ? {} : { onRetry: options.onRetry }),
     });
     await producer.start();
     await sleep(realScheduler, CALM_MS);

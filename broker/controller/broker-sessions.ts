@@ -48,8 +48,8 @@ export class BrokerSessions {
     return session?.state === "alive" && !session.draining;
   }
 
-  /** A new controller grants every broker that was running one timeout to make itself heard. */
-  grant(id: BrokerId, epoch: number, running: boolean, now: Millis): void {
+  /** A new controller grants every broker that was running one timeout from `heardAt` on to make itself heard. */
+  grant(id: BrokerId, epoch: number, running: boolean, now: Millis, heardAt: Millis): void {
     this.#sessions.set(id, {
       id,
       epoch,
@@ -57,7 +57,7 @@ export class BrokerSessions {
       reads: 0,
       readsOwed: 0,
       draining: false,
-      lastHeard: now,
+      lastHeard: heardAt,
       aliveSince: now,
     });
   }

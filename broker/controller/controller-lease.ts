@@ -30,6 +30,10 @@ interface Observed {
 
 const RENEW_MS = 1000;
 const DURATION_SECONDS = 3;
+/** Between two looks at what is known of the holder. */
+const LOOK_MS = 100;
+/** Between two attempts to take the Lease. */
+const ATTEMPT_MS = 500;
 
 export interface ControllerLeaseOptions {
   readonly kube: KubeApi;
@@ -43,11 +47,16 @@ export interface ControllerLeaseOptions {
   readonly onHolder: (holder: Holder | undefined) => void;
   /** Whether the broker has a newer process than the holder: then the holder is gone. */
   readonly superseded: (holder: Holder) => boolean;
+  /** For how long the holder has answered this broker nothing; 0 for one that is not watched. */
+  readonly silence: (holder: Holder) => Millis;
+  /** A holder that was silent for so long and did not renew meanwhile is taken for dead. */
+  readonly sessionTimeoutMs: Millis;
 }
 
 /**
- * The controller's Lease (DESIGN.md §3): renewed each second, taken when its holder is provably dead or when it has not
- * changed for its duration by this observer's own clock. It decides who does the work of the controller and nothing
+ * The controller's Lease (DESIGN.md §3): renewed each second, taken when its holder is provably dead, when it has not
+ * changed for its duration by this observer's own clock, or when it has not changed for the session timeout and the
+ * holder has not answered a heartbeat for as long either. It decides who does the work of the controller and nothing
  * else (docs/invariants.md C8).
  */
 export class ControllerLease {
@@ -58,6 +67,7 @@ export class ControllerLease {
   #busy = false;
   #again = false;
   #stopped = false;
+  #attemptedAt: Millis = -Infinity;
 
   constructor(options: ControllerLeaseOptions) {
     this.#options = options;
@@ -133,8 +143,14 @@ export class ControllerLease {
 
   #tick(): void {
     if (this.#stopped) return;
-    if (this.held || this.#mayTake()) this.poke();
-    this.#options.scheduler.after(this.held ? RENEW_MS : RENEW_MS / 2, () => {
+    const { scheduler } = this.#options;
+    const now = scheduler.now();
+    const due = this.#attemptedAt + (this.held ? RENEW_MS : ATTEMPT_MS);
+    if (now >= due && (this.held || this.#mayTake())) {
+      this.#attemptedAt = now;
+      this.poke();
+    }
+    scheduler.after(LOOK_MS, () => {
       this.#tick();
     });
   }
@@ -149,7 +165,9 @@ export class ControllerLease {
     if (identity === holderIdentity(this.#options.self) || this.#options.superseded(holder))
       return true;
     const duration = (observed.lease.spec?.leaseDurationSeconds ?? DURATION_SECONDS) * 1000;
-    return this.#options.scheduler.now() - observed.since >= duration;
+    const age = this.#options.scheduler.now() - observed.since;
+    const { sessionTimeoutMs, silence } = this.#options;
+    return age >= duration || (age >= sessionTimeoutMs && silence(holder) >= sessionTimeoutMs);
   }
 
   async #step(): Promise<void> {

@@ -34,6 +34,8 @@ export interface ControllerOptions {
   };
   /** A majority of the running brokers was heard at that time (R7). */
   readonly onMajority: (at: Millis) => void;
+  /** When this broker itself last heard a process that was the controller before; undefined for any other. */
+  readonly heardAt: (id: BrokerId, epoch: number) => Millis | undefined;
   /** This broker itself has been in touch within the session timeout. */
   readonly inTouch: () => boolean;
   readonly panic: (error: unknown) => never;
@@ -113,10 +115,13 @@ export class Controller {
     this.#sessions = new BrokerSessions(this.#options.sessionTimeoutMs);
     for (const broker of image.brokers.values()) {
       if (broker.id === self) continue;
-      this.#sessions.grant(broker.id, broker.epoch, !broker.fenced, now);
+      // A controller that fell silent is not given another timeout.
+      const heardAt = this.#options.heardAt(broker.id, broker.epoch) ?? now;
+      this.#sessions.grant(broker.id, broker.epoch, !broker.fenced, now, heardAt);
       if (!broker.fenced) this.probe(broker.id, broker.epoch);
     }
     this.#sessions.heard(self, ownEpoch, false, now);
+    this.#expire(now);
     this.#planSweep(true);
   }
 
@@ -203,15 +208,11 @@ export class Controller {
 
   #tick(): void {
     if (this.#stopped) return;
-    const { scheduler, self, logger } = this.#options;
+    const { scheduler } = this.#options;
     if (this.#active) {
       const now = scheduler.now();
       this.#countMajority(now);
-      const expired = this.#sessions.expire(now, self);
-      if (expired.length > 0) {
-        logger.warn("brokers silent for the session timeout", { brokers: expired });
-        this.#planSweep(true);
-      }
+      this.#expire(now);
       if (now - this.#preferredAt >= PREFER_EVERY_MS) {
         this.#preferredAt = now;
         this.#preferLeaders(now);
@@ -222,6 +223,14 @@ export class Controller {
     scheduler.after(TICK_MS, () => {
       this.#tick();
     });
+  }
+
+  #expire(now: Millis): void {
+    const { self, logger } = this.#options;
+    const expired = this.#sessions.expire(now, self);
+    if (expired.length === 0) return;
+    logger.warn("brokers silent for the session timeout", { brokers: expired });
+    this.#planSweep(true);
   }
 
   #planSweep(all: boolean): void {

@@ -47,6 +47,8 @@ export interface HeartbeatOptions {
 export class HeartbeatSender {
   readonly #options: HeartbeatOptions;
   #controller: Holder | undefined;
+  /** The controller that was watched last, and when the last heartbeat that it answered was sent. */
+  #heard: { readonly holder: Holder; readonly at: Millis } | undefined;
   #client: RpcClient | undefined;
   #connecting = false;
   #stopped = false;
@@ -75,9 +77,20 @@ export class HeartbeatSender {
   setController(holder: Holder | undefined): void {
     if (this.#controller?.id === holder?.id && this.#controller?.epoch === holder?.epoch) return;
     this.#controller = holder;
+    if (holder !== undefined && holder.id !== this.#options.self) {
+      this.#heard = { holder, at: this.#options.scheduler.now() };
+    }
     this.#client?.close();
     this.#client = undefined;
     this.#beat();
+  }
+
+  /**
+   * When a controller was last heard, by this broker's own clock; undefined for one that it has not watched last.
+   */
+  heardAt({ id, epoch }: Holder): Millis | undefined {
+    const heard = this.#heard;
+    return heard?.holder.id === id && heard.holder.epoch === epoch ? heard.at : undefined;
   }
 
   #tick(): void {
@@ -155,6 +168,7 @@ export class HeartbeatSender {
       (answer) => {
         this.#awaiting = false;
         if (this.#controller !== controller) return;
+        this.#heard = { holder: controller, at: sentAt };
         if (answer.errorCode === ErrorCode.NONE) contact.heard(sentAt);
         this.#answered(answer);
       },

@@ -54,6 +54,8 @@ export class KafkaClient {
   #brokers = new Map<number, Address>();
   #leaders = new Map<string, number>();
   #next = 0;
+  /** Who did not answer the last time: asked only when nobody else is left. */
+  readonly #silent = new Set<string>();
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -73,7 +75,9 @@ export class KafkaClient {
 
   /** Asks one broker after the other who leads what. @throws Error when the one asked does not answer */
   async refresh(topics: readonly string[]): Promise<void> {
-    const known = [...this.#brokers.values(), ...this.#options.bootstrap];
+    const all = [...this.#brokers.values(), ...this.#options.bootstrap];
+    const answering = all.filter((address) => !this.#silent.has(keyOf(address)));
+    const known = answering.length === 0 ? all : answering;
     const address = known[this.#next++ % known.length];
     if (address === undefined) throw new Error("no bootstrap address");
     const answer = await this.#ask(address, metadataRequest, metadataResponse, 12, {
@@ -236,9 +240,12 @@ export class KafkaClient {
     value: Parameters<MessageDefinition<Req>["encode"]>[0],
     read: (answer: Res) => T = (answer) => answer as unknown as T,
   ): Promise<T> {
-    const key = `${address.host}:${address.port}`;
+    const key = keyOf(address);
     const connection = this.#connection(key, address);
-    const client = await connection;
+    const client = await connection.catch((error: unknown) => {
+      this.#silent.add(key);
+      throw error;
+    });
     if (client.closed) {
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
       throw new Error("connection lost");
@@ -251,6 +258,7 @@ export class KafkaClient {
         value,
         this.#options.requestTimeoutMs,
         (answer) => {
+          this.#silent.delete(key);
           try {
             resolve(read(answer));
           } catch (error) {
@@ -259,6 +267,7 @@ export class KafkaClient {
         },
         (error) => {
           if (this.#connections.get(key) === connection) this.#connections.delete(key);
+          this.#silent.add(key);
           reject(error);
         },
       );
@@ -294,4 +303,8 @@ function recordBytes(records: unknown): Uint8Array {
   if (records === null || records === undefined) return new Uint8Array(0);
   if (records instanceof Uint8Array) return records;
   throw new Error("records of an unknown form");
+}
+
+function keyOf({ host, port }: Address): string {
+  return `${host}:${port}`;
 }

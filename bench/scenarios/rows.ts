@@ -1,0 +1,75 @@
+import { load, type LoadResult } from "../load/generator.ts";
+import type { Side } from "../sides/side.ts";
+
+/** Figures of one run by name, the unit in it. */
+export type Figures = Readonly<Record<string, number>>;
+
+/** One line of the comparison. */
+export interface Row {
+  readonly nodes: number;
+  /** @param scale divides how much is sent */
+  readonly run: (side: Side, scale: number) => Promise<Figures>;
+}
+
+const KIB_RECORDS = 1_000_000;
+const SMALL_RECORDS = 5_000_000;
+
+/** `produce-1024-none`, … : a topic of 12 partitions is filled and, in the same round, read from its beginning. */
+function throughput(nodes: number, size: number, codec: string): Row {
+  const topic = `t${size}${codec}`;
+  const common = ["-topic", topic, "-size", String(size), "-compression", codec];
+  return {
+    nodes,
+    run: async (side, scale) => {
+      const records = String(Math.round((size === 1024 ? KIB_RECORDS : SMALL_RECORDS) / scale));
+      const args = [...common, "-records", records];
+      const produced = await load(side, ["-mode", "produce", "-create", ...args]);
+      const consumed = await load(side, ["-mode", "consume", ...args]);
+      await load(side, ["-mode", "delete", "-topic", topic]);
+      return { ...of("produce", produced), ...of("consume", consumed) };
+    },
+  };
+}
+
+function of(what: string, result: LoadResult): Figures {
+  return {
+    [`${what} MiB/s`]: result.mib_s ?? Number.NaN,
+    [`${what} broker CPU s/GiB`]: result.broker_cpu_s_per_gib ?? Number.NaN,
+  };
+}
+
+/** Records sent at a fixed rate, whatever becomes of earlier ones; from sending to reading in one process. */
+function endToEnd(nodes: number, rate: number): Row {
+  const args = ["-mode", "e2e", "-create", "-topic", "e2e", "-rate", String(rate), "-linger", "0"];
+  return {
+    nodes,
+    run: async (side, scale) => {
+      const seconds = Math.max(5, Math.round(12 / scale));
+      const { e2e_ms: ms, broker_cpu_s: cpu = Number.NaN } = await load(side, [
+        ...args,
+        "-duration",
+        `${seconds}s`,
+      ]);
+      return {
+        "p50 ms": ms?.p50 ?? Number.NaN,
+        "p99 ms": ms?.p99 ?? Number.NaN,
+        "p99.9 ms": ms?.["p99.9"] ?? Number.NaN,
+        "broker CPU s": cpu,
+      };
+    },
+  };
+}
+
+export const ROWS: Readonly<Record<string, Row>> = {
+  "1-1024-none": throughput(1, 1024, "none"),
+  "1-1024-lz4": throughput(1, 1024, "lz4"),
+  "1-100-none": throughput(1, 100, "none"),
+  "1-100-lz4": throughput(1, 100, "lz4"),
+  "1-e2e-1000": endToEnd(1, 1000),
+  "1-e2e-10000": endToEnd(1, 10_000),
+  "3-1024-none": throughput(3, 1024, "none"),
+  "3-1024-lz4": throughput(3, 1024, "lz4"),
+  "3-100-none": throughput(3, 100, "none"),
+  "3-e2e-1000": endToEnd(3, 1000),
+  "3-e2e-10000": endToEnd(3, 10_000),
+};

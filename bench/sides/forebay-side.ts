@@ -1,0 +1,38 @@
+import { rmSync } from "node:fs";
+import { forebay } from "../../test/support/local-cluster.ts";
+import type { Side } from "./side.ts";
+
+const FIRST_PORT = 29_092;
+
+/** `forebay local`: brokers, operator and Kubernetes API as it is started on a laptop; only the brokers are measured. */
+export function forebaySide(nodes: number, folder: string): Side {
+  const run = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await forebay(["local", ...args, "--dir", folder]);
+    if (code !== 0) throw new Error(`forebay local ${args.join(" ")}: ${stderr}`);
+    return stdout;
+  };
+  return {
+    name: "forebay",
+    nodes,
+    folder,
+    bootstrap: Array.from({ length: nodes }, (_, id) => `127.0.0.1:${FIRST_PORT + id}`).join(","),
+    async start() {
+      const at = BigInt(Date.now()) * 1_000_000n;
+      const args = ["--brokers", String(nodes), "--port", String(FIRST_PORT), "--detach"];
+      const { code, stderr } = await forebay(["local", "--dir", folder, ...args]);
+      if (code !== 0) throw new Error(`forebay local: ${stderr}`);
+      return at;
+    },
+    async pids() {
+      const lines = (await run("ps")).trim().split("\n");
+      return lines.map((line) => Number(line.split(" ")[1]));
+    },
+    async stop() {
+      await run("stop");
+    },
+    async remove() {
+      await run("stop");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/** A broker cluster under measurement: Forebay or another one, on this machine. */
+export interface Side {
+  readonly name: string;
+  /** Nodes of the cluster. */
+  readonly nodes: number;
+  readonly bootstrap: string;
+  /** Starts it, or what of it does not run; resolves when the processes are there. @returns when, in ns since 1970 */
+  start(): Promise<bigint>;
+  /** Process ids of the brokers. */
+  pids(): Promise<readonly number[]>;
+  /** Stops all of it; the data stay. */
+  stop(): Promise<void>;
+  /** Stops it and removes its data. */
+  remove(): Promise<void>;
+  /** Where its data are. */
+  readonly folder: string;
+}

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { leases } from "../../../../cluster/resources.ts";
+import type { Lease } from "../../../../kube/objects.ts";
+import { ControllerLease, type Holder } from "../../../../broker/controller/controller-lease.ts";
+import { silentLogger } from "../../../../lib/logger.ts";
+import { seededRandom } from "../../../../lib/random.ts";
+import { createMemoryKubeApi } from "../../../../local/api/memory-kube-api.ts";
+import { ObjectStore } from "../../../../local/api/object-store.ts";
+import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+
+/** One broker's view of the Lease. */
+interface Observer {
+  readonly lease: ControllerLease;
+  holder: Holder | undefined;
+  /** Since when the holder has answered it nothing. */
+  silentSince: number;
+}
+
+class World {
+  readonly scheduler = new VirtualScheduler();
+  readonly #store = new ObjectStore({ scheduler: this.scheduler, random: seededRandom(1) });
+  /** Brokers whose requests to the API fail. */
+  readonly cutOff = new Set<number>();
+
+  observer(id: number): Observer {
+    const { scheduler, cutOff } = this;
+    const observer: Observer = {
+      holder: undefined,
+      silentSince: Infinity,
+      lease: new ControllerLease({
+        kube: createMemoryKubeApi({
+          store: this.#store,
+          scheduler,
+          fault: () => (cutOff.has(id) ? { before: new Error("cut off") } : undefined),
+        }),
+        namespace: "default",
+        name: "c-controller",
+        clusterName: "c",
+        self: { id, epoch: 1 },
+        scheduler,
+        logger: silentLogger,
+        onHolder: (holder) => {
+          observer.holder = holder;
+        },
+        superseded: () => false,
+        silence: () => Math.max(0, scheduler.now() - observer.silentSince),
+        sessionTimeoutMs: 2000,
+      }),
+    };
+    observer.lease.start();
+    this.#watch(observer);
+    return observer;
+  }
+
+  /** What a watch of the API would tell. */
+  #watch(observer: Observer): void {
+    const lease = this.#store.find(leases, "default", "c-controller");
+    if (lease !== undefined) observer.lease.observe(lease);
+    this.scheduler.after(50, () => {
+      this.#watch(observer);
+    });
+  }
+}
+
+describe("the controller's Lease", () => {
+  it("is taken by one broker, which keeps it", async () => {
+    const world = new World();
+    const first = world.observer(0);
+    await world.scheduler.advance(10);
+    const second = world.observer(1);
+    await world.scheduler.advance(20_000);
+    assert.deepEqual([first.lease.held, second.lease.held], [true, false]);
+    assert.deepEqual(second.holder, { id: 0, epoch: 1 });
+  });
+
+  const CASES: readonly {
+    readonly what: string;
+    readonly silent: boolean;
+    readonly from: number;
+    readonly to: number;
+  }[] = [
+    {
+      what: "does not renew, though it answers: after its duration",
+      silent: false,
+      from: 3000,
+      to: 3200,
+    },
+    {
+      what: "neither renews nor answers: after the session timeout",
+      silent: true,
+      from: 2000,
+      to: 2200,
+    },
+  ];
+  for (const { what, silent, from, to } of CASES) {
+    it(`is taken from a holder that ${what}`, async () => {
+      const world = new World();
+      const first = world.observer(0);
+      await world.scheduler.advance(10);
+      const second = world.observer(1);
+      await world.scheduler.advance(5000);
+      world.cutOff.add(0);
+      const since = world.scheduler.now();
+      if (silent) second.silentSince = since;
+      while (!second.lease.held) await world.scheduler.advance(10);
+      const took = world.scheduler.now() - since;
+      // The last renewal was up to 1.1 s before the cut.
+      assert.ok(took >= from - 1100 && took <= to, `${took} ms`);
+      await world.scheduler.advance(1000);
+      assert.equal(first.lease.held, false);
+    });
+  }
+
+  it("stays with a holder that renews, though this broker does not hear it", async () => {
+    const world = new World();
+    const first = world.observer(0);
+    await world.scheduler.advance(10);
+    const second = world.observer(1);
+    second.silentSince = 0;
+    await world.scheduler.advance(20_000);
+    assert.deepEqual([first.lease.held, second.lease.held], [true, false]);
+  });
+
+  it("is free at once when it is given back, or its holder is known to be dead", async () => {
+    for (const how of ["released", "dead"]) {
+      const world = new World();
+      const first = world.observer(0);
+      await world.scheduler.advance(10);
+      const second = world.observer(1);
+      await world.scheduler.advance(1500);
+      if (how === "released") void first.lease.release();
+      else {
+        first.lease.stop();
+        second.lease.holderIsDead({ id: 0, epoch: 1 });
+      }
+      second.lease.poke();
+      await world.scheduler.advance(50);
+      assert.equal(second.lease.held, true, how);
+    }
+  });
+});

@@ -12,6 +12,8 @@ type TopicAnswer = NonNullable<FetchAnswer["responses"]>[number];
 type PartitionAnswer = NonNullable<TopicAnswer["partitions"]>[number];
 
 const READ_COMMITTED = 1;
+/** The schema lets records be null; librdkafka takes the whole answer for malformed when they are, as Kafka's never are. */
+const NO_RECORDS = new Uint8Array(0);
 /** First version that tells the leader to one who asked another broker (KIP-951). */
 const LEADER_HINTS = 16;
 
@@ -81,7 +83,7 @@ function refusedAnswer(
     errorCode,
     highWatermark: known?.highWatermark ?? -1,
     logStartOffset: known?.log.logStartOffset ?? -1,
-    records: null,
+    records: NO_RECORDS,
     ...(elsewhere && hints !== undefined
       ? { currentLeader: hints.for(asked.topic, asked.topicId, asked.partition) }
       : {}),
@@ -110,6 +112,6 @@ function foundAnswer(
     ...(diverging === undefined
       ? {}
       : { divergingEpoch: { epoch: diverging.leaderEpoch, endOffset: diverging.endOffset } }),
-    records: read === undefined ? null : read.parts,
+    records: read === undefined ? NO_RECORDS : read.parts,
   };
 }

@@ -132,6 +132,29 @@ describe("fetch", () => {
     assert.ok(world.scheduler.now() < 500);
   });
 
+  it("answers empty records, never null ones, where there are none to give", async () => {
+    const { world, hosted } = worldOf(3);
+    const [, , elsewhere] = hosted;
+    assert.ok(elsewhere !== undefined);
+    elsewhere.isLeader = false;
+    const asked = [
+      { partition: 0 },
+      { partition: 1, offset: 99 },
+      { partition: 2 },
+      { partition: 3 },
+    ];
+    const answer = await fetch(world, { partitions: asked, maxWaitMs: 0 });
+    assert.deepEqual(
+      answer.responses[0]?.partitions.map(({ errorCode, records }) => [errorCode, records?.length]),
+      [
+        [ErrorCode.NONE, 0],
+        [ErrorCode.OFFSET_OUT_OF_RANGE, 0],
+        [ErrorCode.NOT_LEADER_OR_FOLLOWER, 0],
+        [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, 0],
+      ],
+    );
+  });
+
   it("gives memory back when the client has gone while it was read", async () => {
     const { world, hosted } = worldOf(2);
     const [first, second] = hosted;

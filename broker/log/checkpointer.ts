@@ -1,7 +1,8 @@
 import type { Scheduler } from "../../lib/clock.ts";
-import { type Checkpoint, encodeCheckpoint } from "./checkpoints.ts";
+import { type Checkpoint, encodeCheckpoint, type SavedLog } from "./checkpoints.ts";
 import type { LogContext } from "./log-context.ts";
 import type { LogOptions } from "./log-options.ts";
+import type { SafeFiles } from "./log-files.ts";
 import type { JournaledLog } from "./partition-log.ts";
 import { StorageError } from "./storage.ts";
 
@@ -79,10 +80,11 @@ export class Checkpointer {
   async #checkpoint(): Promise<void> {
     const { journal, storage } = this.#context;
     const journalPosition = journal.position;
+    const generations = new Map([...this.#logs.values()].map((log) => [log, log.generation]));
     const logs = [...this.#unwritten];
     this.#unwritten = new Set();
     this.#savedAt = journalPosition;
-    const safe = new Map<JournaledLog, number | undefined>();
+    const safe = new Map<JournaledLog, SafeFiles | undefined>();
     try {
       await Promise.all(
         logs.map(async (log) => {
@@ -97,20 +99,30 @@ export class Checkpointer {
       for (const log of logs) this.#unwritten.add(log);
       return;
     }
-    const saved = new Map<
-      string,
-      { recoveryPoint: number; logStartOffset: number; highWatermark: number }
-    >();
+    const saved = new Map<string, SavedLog>();
     for (const [key, log] of this.#logs) {
-      const before = this.#saved.logs.get(key)?.recoveryPoint ?? 0;
+      const before = this.#saved.logs.get(key);
+      const files = safe.get(log);
+      const recoveryPoint = Math.min(
+        files?.writtenOffset ?? before?.recoveryPoint ?? 0,
+        log.writtenOffset,
+      );
       saved.set(key, {
-        recoveryPoint: Math.min(safe.get(log) ?? before, log.writtenOffset),
+        recoveryPoint,
         logStartOffset: log.logStartOffset,
         highWatermark: Math.min(log.highWatermark, log.stableOffset),
+        filesEnd: Math.min(files?.filesEnd ?? before?.filesEnd ?? 0, recoveryPoint),
+        cleanedOffset: log.compaction.cleanedOffset,
       });
     }
     this.#saved = { journalPosition, logs: saved };
     await storage.writeFileAtomic(CHECKPOINT, encodeCheckpoint(this.#saved));
+    for (const [key, log] of this.#logs) {
+      const one = saved.get(key);
+      // Cut since: the next start would go through that truncation again.
+      if (one === undefined || generations.get(log) !== log.generation) continue;
+      log.compaction.checkpointedOffset = one.filesEnd;
+    }
     await journal.freeBefore(journalPosition);
   }
 

@@ -5,21 +5,29 @@ import type { Offset } from "./types.ts";
 export interface Checkpoint {
   readonly journalPosition: number;
   /** By `topicId/partition`. */
-  readonly logs: ReadonlyMap<
-    string,
-    {
-      readonly recoveryPoint: Offset;
-      readonly logStartOffset: Offset;
-      readonly highWatermark: Offset;
-    }
-  >;
+  readonly logs: ReadonlyMap<string, SavedLog>;
+}
+
+/** One log as of a checkpoint. */
+export interface SavedLog {
+  /** All before it is in segments, on stable storage. */
+  readonly recoveryPoint: Offset;
+  readonly logStartOffset: Offset;
+  readonly highWatermark: Offset;
+  /** Behind the last batch before the recovery point: it is below that if the log was cut in a gap. */
+  readonly filesEnd: Offset;
+  /** Up to where the log was compacted. */
+  readonly cleanedOffset: Offset;
 }
 
 /** Text: a line of checksum, the journal position, then a line a log. (pure) */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   const lines = [String(checkpoint.journalPosition)];
   for (const [key, log] of checkpoint.logs) {
-    lines.push(`${key} ${log.recoveryPoint} ${log.logStartOffset} ${log.highWatermark}`);
+    const { recoveryPoint, logStartOffset, highWatermark, filesEnd, cleanedOffset } = log;
+    lines.push(
+      [key, recoveryPoint, logStartOffset, highWatermark, filesEnd, cleanedOffset].join(" "),
+    );
   }
   const body = Buffer.from(lines.join("\n"));
   return Buffer.concat([Buffer.from(`forebay-checkpoint 1 ${crc32c(body)}\n`), body]);
@@ -34,17 +42,18 @@ export function decodeCheckpoint(content: Uint8Array | undefined): Checkpoint {
   const crc = /^forebay-checkpoint 1 (\d+)$/.exec(text.subarray(0, end).toString())?.[1];
   if (crc === undefined || Number(crc) !== crc32c(body)) throw new Error("damaged checkpoint file");
   const [position, ...lines] = body.toString().split("\n");
-  const logs = new Map<
-    string,
-    { recoveryPoint: Offset; logStartOffset: Offset; highWatermark: Offset }
-  >();
+  const logs = new Map<string, SavedLog>();
   for (const line of lines) {
-    const [key, recoveryPoint, logStartOffset, highWatermark] = line.split(" ");
+    // The last two are missing in what was written before there was compaction.
+    const [key, recoveryPoint, logStartOffset, highWatermark, filesEnd, cleanedOffset] =
+      line.split(" ");
     if (key === undefined || highWatermark === undefined) continue;
     logs.set(key, {
       recoveryPoint: Number(recoveryPoint),
       logStartOffset: Number(logStartOffset),
       highWatermark: Number(highWatermark),
+      filesEnd: Number(filesEnd ?? recoveryPoint),
+      cleanedOffset: Number(cleanedOffset ?? 0),
     });
   }
   return { journalPosition: Number(position), logs };

@@ -6,6 +6,13 @@ import type { SegmentList } from "./segment-list.ts";
 import type { LogTail } from "./tail.ts";
 import type { LogConfig, Offset } from "./types.ts";
 
+/** How far a log is in its segments, on stable storage. */
+export interface SafeFiles {
+  readonly writtenOffset: Offset;
+  /** Behind the last batch. */
+  readonly filesEnd: Offset;
+}
+
 /** What a checkpoint asks of a log. */
 export interface CheckpointedLog {
   readonly log: {
@@ -61,10 +68,14 @@ export class LogFiles {
   async #writeOut(logEndOffset: () => Offset, limit = Infinity): Promise<void> {
     while (!this.#closed) {
       if (this.#truncating > 0 && limit === Infinity) return;
-      if (this.#tail.writtenOffset >= Math.min(limit, logEndOffset())) return;
-      const segment = this.segments.holding(this.#tail.unwrittenOffset);
-      const end = Math.min(limit, this.segments.endOf(segment));
-      const piece = this.#tail.takeUnwritten(end, logEndOffset());
+      const until = Math.min(limit, logEndOffset());
+      const from = this.#tail.unwrittenOffset;
+      if (from === undefined || from >= until) {
+        this.#tail.writtenTo(until);
+        return;
+      }
+      const segment = this.segments.holding(from);
+      const piece = this.#tail.takeUnwritten(Math.min(limit, this.segments.endOf(segment)));
       if (piece === undefined) return;
       try {
         await segment.write(piece.parts, piece.bytes);
@@ -90,7 +101,7 @@ export class LogFiles {
     return this.#inOrder(async () => {
       await this.#flushJournal();
       await this.#writeOut(logEndOffset, offset);
-      await this.segments.truncateTo(offset, config);
+      this.#tail.filesCutAt(await this.segments.truncateTo(offset, config));
       this.#followed(config);
       if (this.#truncating === 0) await then(() => this.#writeOut(logEndOffset));
     });
@@ -126,15 +137,15 @@ export class LogFiles {
 
   /**
    * Writes out, syncs the segments and saves the epochs and, when there is one to be saved, the producers' snapshot.
-   * @returns the offset that is now safe in segments, or undefined when a truncation holds up what was appended: the
+   * @returns what is now safe in segments, or undefined when a truncation holds up what was appended: the
    * journal is then still needed.
    */
-  async checkpoint({ log, takeSnapshot }: CheckpointedLog): Promise<Offset | undefined> {
-    let safe: Offset | undefined;
+  async checkpoint({ log, takeSnapshot }: CheckpointedLog): Promise<SafeFiles | undefined> {
+    let safe: SafeFiles | undefined;
     await this.#inOrder(async () => {
       await this.#writeOut(() => log.logEndOffset);
       if (this.#truncating > 0) return;
-      safe = this.#tail.writtenOffset;
+      safe = { writtenOffset: this.#tail.writtenOffset, filesEnd: this.#tail.filesEnd };
       await this.segments.sync();
       if (log.epochsDirty) await this.#saveEpochs(log);
       const producers = this.#truncating > 0 ? undefined : takeSnapshot();

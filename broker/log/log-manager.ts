@@ -147,7 +147,9 @@ class JournaledLogManager implements LogManager {
       producers: new ProducerState(),
       logStartOffset: 0,
       logEndOffset: 0,
+      filesEnd: 0,
       highWatermark: 0,
+      cleanedOffset: 0,
       onUnwritten: (one) => {
         this.#checkpointer.note(one);
       },

@@ -9,12 +9,13 @@ import {
   stampBatch,
   stampLogAppendTime,
 } from "../protocol/record-batch.ts";
+import { CompactionState } from "./compaction/compaction-state.ts";
 import { parseBatches, parseFollowed, requireKeys, validateBatch } from "./append-validation.ts";
 import type { JournalClient } from "./journal.ts";
 import { EntryKind } from "./journal-format.ts";
 import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogContext } from "./log-context.ts";
-import { LogFiles } from "./log-files.ts";
+import { LogFiles, type SafeFiles } from "./log-files.ts";
 import type { ProducerState } from "./producer-state.ts";
 import type { SegmentList } from "./segment-list.ts";
 import { LogTail } from "./tail.ts";
@@ -42,6 +43,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   readonly epochs: LeaderEpochCache;
   producers: ProducerState;
   readonly files: LogFiles;
+  readonly compaction: CompactionState;
   generation = 0;
   epochsDirty = false;
   bytesSinceSnapshot = 0;
@@ -68,7 +70,10 @@ export class JournaledLog implements PartitionLog, JournalClient {
     readonly producers: ProducerState;
     readonly logStartOffset: Offset;
     readonly logEndOffset: Offset;
+    /** Offset behind the last batch in the segments. */
+    readonly filesEnd: Offset;
     readonly highWatermark: Offset;
+    readonly cleanedOffset: Offset;
     readonly onUnwritten: (log: JournaledLog) => void;
   }) {
     const { context, directory, segments, logStartOffset, logEndOffset } = options;
@@ -76,8 +81,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.config = options.config;
     this.#topicIdBytes = options.topicIdBytes;
     this.#context = context;
-    this.#tail = new LogTail(context.arena, logEndOffset);
+    this.#tail = new LogTail(context.arena, logEndOffset, options.filesEnd);
     this.files = new LogFiles(context, directory, segments, this.#tail);
+    this.compaction = new CompactionState(options.cleanedOffset, options.filesEnd);
     this.epochs = options.epochs;
     this.producers = options.producers;
     this.#logStartOffset = logStartOffset;
@@ -99,6 +105,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
   get writtenOffset(): Offset {
     return this.#tail.writtenOffset;
   }
+  get filesEnd(): Offset {
+    return this.#tail.filesEnd;
+  }
   get lastRecordEpoch(): number {
     return this.#logEndOffset > this.#logStartOffset
       ? this.epochs.epochAt(this.#logEndOffset - 1)
@@ -115,6 +124,10 @@ export class JournaledLog implements PartitionLog, JournalClient {
   }
   set highWatermark(offset: Offset) {
     this.#highWatermark = Math.max(offset, this.#logStartOffset);
+  }
+  /** Its files and its producers' state are what its offsets say: no truncation is on its way to them. */
+  get settled(): boolean {
+    return !this.files.closed && !this.files.truncating && !this.#producersUnknown;
   }
   get segments(): SegmentList {
     return this.files.segments;
@@ -170,6 +183,15 @@ export class JournaledLog implements PartitionLog, JournalClient {
       this.#append(records, batch, batch.baseOffset, batch.partitionLeaderEpoch, undefined);
     }
     return { lastOffset: this.#logEndOffset - 1 };
+  }
+
+  /** Recovery has found that the log ends beyond its last batch. */
+  extendTo(offset: Offset): void {
+    const { filesEnd } = this.#tail;
+    this.#logEndOffset = offset;
+    this.#stableOffset = offset;
+    this.#tail.startAt(offset, filesEnd);
+    this.#onUnwritten(this);
   }
 
   /** A new log: what the journal still has of a former one of its name and topic is not part of it. */
@@ -266,8 +288,26 @@ export class JournaledLog implements PartitionLog, JournalClient {
     if (offset >= upTo || offset === this.#logEndOffset) return EMPTY_READ;
     return (
       this.#tail.read(offset, maxBytes, upTo, minOneBatch) ??
-      this.segments.read(offset, maxBytes, Math.min(upTo, this.writtenOffset), minOneBatch)
+      this.#readFiles(offset, maxBytes, upTo, minOneBatch)
     );
+  }
+
+  async #readFiles(
+    offset: Offset,
+    maxBytes: number,
+    upTo: Offset,
+    minOneBatch: boolean,
+  ): Promise<LogRead> {
+    while (offset < this.#logEndOffset) {
+      const { writtenOffset } = this;
+      const limit = Math.min(upTo, writtenOffset);
+      const read = await this.segments.read(offset, maxBytes, limit, minOneBatch);
+      if (read !== undefined) return read;
+      // Nothing is left in files behind `offset`. What was written meanwhile is looked for there, else it is in memory.
+      if (this.writtenOffset === writtenOffset)
+        return this.#tail.readUnwritten(maxBytes, upTo, minOneBatch);
+    }
+    return EMPTY_READ;
   }
 
   async truncateTo(offset: Offset): Promise<void> {
@@ -316,6 +356,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   #cut(offset: Offset): void {
     this.generation++;
     this.#tail.cut(offset);
+    this.compaction.truncated(offset);
     this.#logEndOffset = Math.min(this.#logEndOffset, offset);
     this.#stableOffset = Math.min(this.#stableOffset, offset);
     this.#highWatermark = Math.min(this.#highWatermark, offset);
@@ -394,7 +435,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   }
 
   /** See `LogFiles.checkpoint`; a snapshot of the producers is taken after every `snapshotEvery` bytes. */
-  checkpoint(snapshotEvery: number): Promise<Offset | undefined> {
+  checkpoint(snapshotEvery: number): Promise<SafeFiles | undefined> {
     return this.files.checkpoint({
       log: this,
       takeSnapshot: () => {

@@ -54,8 +54,10 @@ export class Recovery {
     const logStartOffset = saved?.logStartOffset ?? 0;
     const list = await this.#segments(directory, recoveryPoint, logStartOffset);
     for (const segment of list.all) await segment.adopt(DEFAULT_LOG_CONFIG.indexIntervalBytes);
-    const end = await this.#cut(list, recoveryPoint);
-    if (end < recoveryPoint) this.#short.set(key, recoveryPoint);
+    const filesEnd = await this.#cut(list, recoveryPoint);
+    const short = filesEnd < (saved?.filesEnd ?? 0);
+    if (short) this.#short.set(key, recoveryPoint);
+    const end = short ? filesEnd : Math.max(filesEnd, recoveryPoint);
     const epochs = LeaderEpochCache.decode(
       await storage.readFile(`${directory}/leader-epoch-checkpoint`),
     );
@@ -72,7 +74,9 @@ export class Recovery {
       producers: new ProducerState(),
       logStartOffset: Math.max(logStartOffset, list.firstOffset),
       logEndOffset: end,
+      filesEnd,
       highWatermark: saved?.highWatermark ?? 0,
+      cleanedOffset: Math.min(saved?.cleanedOffset ?? 0, end),
       onUnwritten: this.#onUnwritten,
     });
     // Left in the file, they would be taken for begun again once the log has grown beyond them.
@@ -139,7 +143,8 @@ export class Recovery {
         else log.confirmEpoch(entry.payload);
         return;
       case EntryKind.truncate:
-        this.#short.delete(key);
+        // The files had followed already, into a gap: what is missing below was never there.
+        if (this.#short.delete(key) && entry.offset > log.logEndOffset) log.extendTo(entry.offset);
         // Also when the log ends there already: an epoch that had begun beyond has gone with it.
         await log.truncateTo(Math.max(entry.offset, log.logStartOffset));
         return;

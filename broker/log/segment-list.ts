@@ -1,4 +1,4 @@
-import { present } from "../../lib/assert.ts";
+import { assert, present } from "../../lib/assert.ts";
 import type { EpochMillis } from "../../lib/units.ts";
 import { ProtocolError } from "../errors.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
@@ -80,30 +80,74 @@ export class SegmentList {
 
   /** Where the segment ends: the next one's base offset. */
   endOf(segment: Segment): Offset {
-    return this.#segments[this.#segments.indexOf(segment) + 1]?.baseOffset ?? Infinity;
+    return this.#after(segment)?.baseOffset ?? Infinity;
+  }
+
+  #after({ baseOffset }: Segment): Segment | undefined {
+    return this.#segments.find((one) => one.baseOffset > baseOffset);
+  }
+
+  /** Whether these are neighbours in this log, and none is the active segment. */
+  has(neighbours: readonly Segment[]): boolean {
+    const [first] = neighbours;
+    if (first === undefined) return false;
+    const at = this.#segments.indexOf(first);
+    return (
+      at >= 0 &&
+      at + neighbours.length < this.#segments.length &&
+      neighbours.every((one, i) => this.#segments[at + i] === one)
+    );
+  }
+
+  /** Puts one segment in the place of neighbours. */
+  replace(neighbours: readonly Segment[], by: Segment): void {
+    assert(this.has(neighbours), "K5: what is replaced is part of the log");
+    const [first] = neighbours;
+    if (first === undefined) return;
+    this.#segments.splice(this.#segments.indexOf(first), neighbours.length, by);
   }
 
   /**
-   * Whole batches from the file, from the one that holds `offset`. Throws KAFKA_STORAGE_ERROR when what is on disk is not
-   * what was written: it is reported, never served.
+   * Whole batches from the file, from the one that holds `offset` or the first one behind it; undefined when there is
+   * none before `upTo`. Throws KAFKA_STORAGE_ERROR when what is on disk is not what was written: it is reported, never
+   * served.
    */
   async read(
     offset: Offset,
     maxBytes: number,
     upTo: Offset,
     minOneBatch: boolean,
-  ): Promise<LogRead> {
-    let segment: Segment | undefined = this.holding(offset);
+  ): Promise<LogRead | undefined> {
+    const found = await this.#search(offset, upTo, (segment) =>
+      this.#readSegment(segment, offset, maxBytes, upTo, minOneBatch),
+    );
+    if (found === undefined) return undefined;
+    return { parts: [found], bytes: found.length, release: () => undefined };
+  }
+
+  /** Looks through the segments from the one that holds `offset`, each of which stays open meanwhile. */
+  async #search<T>(
+    offset: Offset,
+    upTo: Offset,
+    look: (segment: Segment, from: Offset) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    let from = offset;
+    let segment: Segment | undefined = this.holding(from);
     while (segment !== undefined) {
-      const found = await this.#readSegment(segment, offset, maxBytes, upTo, minOneBatch);
-      if (found !== undefined)
-        return { parts: [found], bytes: found.length, release: () => undefined };
-      // Nothing at or after `offset` in it (compaction, or an offset between two segments).
-      const next: Segment | undefined = this.#segments[this.#segments.indexOf(segment) + 1];
-      if (next === undefined || next.baseOffset >= upTo) break;
-      segment = next;
+      segment.hold();
+      try {
+        const found = await look(segment, from);
+        if (found !== undefined) return found;
+      } finally {
+        segment.release();
+      }
+      if (this.#segments.includes(segment)) {
+        segment = this.#after(segment);
+        if (segment === undefined || segment.baseOffset >= upTo) return undefined;
+        from = Math.max(from, segment.baseOffset);
+      } else segment = this.holding(from); // It was replaced by one that may hold more.
     }
-    return { parts: [], bytes: 0, release: () => undefined };
+    return undefined;
   }
 
   async #readSegment(
@@ -158,47 +202,58 @@ export class SegmentList {
     }
   }
 
-  /** The first batch at or after `from`, in offset order, that is wanted; the bytes of it. */
-  async findBatch(
-    from: Offset,
-    wanted: (batch: BatchHeader) => boolean,
-    worthwhile: (segment: Segment) => boolean,
-  ): Promise<Uint8Array | undefined> {
-    for (const segment of [...this.#segments]) {
-      if (!worthwhile(segment) || segment.written === 0) continue;
-      let found: BatchHeader | undefined;
-      await segment.scan(0, (batch) => {
-        if (batch.lastOffset < from || !wanted(batch)) return undefined;
-        found = batch;
-        return false;
-      });
-      if (found === undefined) continue;
-      const bytes = new Uint8Array(found.size);
-      await segment.read(found.position, bytes);
-      if (!crcMatches(bytes, batchAt(bytes, 0))) throw damaged("checksum");
-      return bytes;
-    }
-    return undefined;
+  /**
+   * The first thing that `look` finds in a batch from the one that holds `offset` on, in order of offsets.
+   * @param worthwhile whether to look into a segment or a batch at all
+   */
+  find<T>(
+    offset: Offset,
+    worthwhile: (one: { readonly maxTimestamp: EpochMillis }) => boolean,
+    look: (bytes: Uint8Array, batch: BatchHeader) => T | undefined,
+  ): Promise<T | undefined> {
+    return this.#search(offset, Infinity, async (segment, from) => {
+      if (!worthwhile(segment)) return undefined;
+      let position = await segment.positionFor(from);
+      for (;;) {
+        let candidate: BatchHeader | undefined;
+        await segment.scan(position, (batch) => {
+          if (batch.lastOffset < from || batch.count === 0 || !worthwhile(batch)) return undefined;
+          candidate = batch;
+          return false;
+        });
+        if (candidate === undefined) return undefined;
+        const bytes = new Uint8Array(candidate.size);
+        await segment.read(candidate.position, bytes);
+        const batch = batchAt(bytes, 0);
+        if (!crcMatches(bytes, batch)) throw damaged("checksum");
+        const found = look(bytes, batch);
+        if (found !== undefined) return found;
+        position = candidate.position + candidate.size;
+      }
+    });
   }
 
-  /** Cuts the files so that no batch at or after `offset` is left. */
-  async truncateTo(offset: Offset, config: LogConfig): Promise<void> {
+  /** Cuts the files so that no batch at or after `offset` is left. @returns the offset behind the last one that is. */
+  async truncateTo(offset: Offset, config: LogConfig): Promise<Offset> {
     while (this.#segments.length > 1 && this.active.baseOffset >= offset) {
       const last = this.#segments.pop();
       await last?.remove();
     }
     const { active } = this;
     let position = 0;
+    let end = active.baseOffset;
     if (offset > active.baseOffset) {
-      position = await active.scan(
-        await active.positionFor(offset),
-        (batch) => batch.lastOffset < offset,
-      );
+      position = await active.scan(await active.positionFor(offset - 1), (batch) => {
+        if (batch.lastOffset >= offset) return false;
+        end = batch.lastOffset + 1;
+        return undefined;
+      });
     }
     await active.truncate(Math.min(position, active.written), config.indexIntervalBytes);
     await this.#removeSnapshots((at) => at > offset);
     // Removed names must not come back after a crash, when the journal no longer tells of the truncation.
     await this.#storage.syncDirectory(this.#directory);
+    return Math.min(end, offset);
   }
 
   /** Everything goes; the log begins anew at `offset`. */

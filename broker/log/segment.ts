@@ -45,6 +45,14 @@ export class Segment {
   #indexFileBytes = 0;
   #timeFileBytes = 0;
   #file: StorageFile | undefined;
+  #opening: Promise<StorageFile> | undefined;
+  #loading: Promise<SparseIndex> | undefined;
+  /** What the name of the records file has behind it while the segment is not part of the log yet. */
+  #suffix: string;
+  /** Readers at work. */
+  #holds = 0;
+  /** No longer part of the log: closed with the last reader. */
+  #retired = false;
   /** Something was written that no sync has covered. */
   dirty = false;
   /** The file's name is on stable storage. */
@@ -56,6 +64,7 @@ export class Segment {
     baseOffset: Offset,
     size: number,
     createdAt: number,
+    suffix = "",
   ) {
     this.#storage = storage;
     this.#directory = directory;
@@ -63,18 +72,29 @@ export class Segment {
     this.size = size;
     this.written = size;
     this.createdAt = createdAt;
+    this.#suffix = suffix;
     // Also of a file that was found: a process that ended before its sync leaves names that only memory knows.
     this.#named = false;
     if (size === 0) this.#index = new SparseIndex();
   }
 
   #path(extension: string): string {
-    return `${this.#directory}/${segmentName(this.baseOffset)}.${extension}`;
+    const suffix = extension === "log" ? this.#suffix : "";
+    return `${this.#directory}/${segmentName(this.baseOffset)}.${extension}${suffix}`;
+  }
+
+  /** Size of the larger of the indexes, when it is written out. */
+  get indexBytes(): number {
+    return Math.max(
+      this.#indexFileBytes + this.#indexWrites.length * OFFSET_ENTRY_BYTES,
+      this.#timeFileBytes + this.#timeWrites.length * TIME_ENTRY_BYTES,
+    );
   }
 
   /** Notes a batch at the end of the segment, in memory. */
   appended(batch: BatchHeader, indexIntervalBytes: number): void {
-    if (batch.maxTimestamp > this.maxTimestamp) {
+    // A batch that compaction has emptied has a time and no record of it.
+    if (batch.count > 0 && batch.maxTimestamp > this.maxTimestamp) {
       this.maxTimestamp = batch.maxTimestamp;
       this.maxTimestampOffset = batch.lastOffset;
     }
@@ -161,8 +181,7 @@ export class Segment {
 
   /** Where to begin looking for `offset`: a position at or before its batch. */
   async positionFor(offset: Offset): Promise<number> {
-    const index = (this.#index ??= await this.#loadIndex());
-    return index.floor(offset);
+    return (this.#index ?? (await this.#loadedIndex())).floor(offset);
   }
 
   /** The headers of the batches from `position` to the end of the file, with what is whole of it. */
@@ -255,6 +274,14 @@ export class Segment {
     this.#indexedTimestamp = this.maxTimestamp;
   }
 
+  async #loadedIndex(): Promise<SparseIndex> {
+    this.#loading ??= this.#loadIndex().finally(() => {
+      this.#loading = undefined;
+    });
+    const loaded = await this.#loading;
+    return (this.#index ??= loaded);
+  }
+
   async #loadIndex(): Promise<SparseIndex> {
     const bytes = await this.#storage.readFile(this.#path("index"));
     const index = new SparseIndex();
@@ -270,8 +297,47 @@ export class Segment {
   }
 
   async #open(mode: "create" | "existing"): Promise<StorageFile> {
-    this.#file ??= await this.#storage.open(this.#path("log"), mode);
-    return this.#file;
+    if (this.#file !== undefined) return this.#file;
+    this.#opening ??= this.#storage.open(this.#path("log"), mode).finally(() => {
+      this.#opening = undefined;
+    });
+    const opened = await this.#opening;
+    return (this.#file ??= opened);
+  }
+
+  /** A reader begins: the file stays open until it has called `release`, whatever becomes of the segment. */
+  hold(): void {
+    this.#holds++;
+  }
+
+  release(): void {
+    this.#holds--;
+    if (!this.#retired || this.#holds > 0) return;
+    // Nothing is lost with a file that is no longer part of the log.
+    this.close().catch(() => undefined);
+  }
+
+  /** Reading needs no names from here on: another segment takes them. */
+  async openForGood(): Promise<void> {
+    await this.#open("create");
+    if (this.#index === undefined) await this.#loadedIndex();
+  }
+
+  /** The segment is no longer part of the log; its readers go on. */
+  async retire(): Promise<void> {
+    this.#retired = true;
+    if (this.#holds === 0) await this.close();
+  }
+
+  /** Takes the place of the segment that has this base offset, whose indexes go. */
+  async install(): Promise<void> {
+    const written = this.#path("log");
+    this.#suffix = "";
+    await this.#storage.rename(written, this.#path("log"));
+    for (const extension of ["index", "timeindex"]) {
+      await this.#storage.remove(this.#path(extension));
+    }
+    await this.#writeIndexes();
   }
 
   async close(): Promise<void> {
@@ -281,8 +347,14 @@ export class Segment {
   }
 
   async remove(): Promise<void> {
-    await this.close();
-    for (const extension of ["log", "index", "timeindex", "txnindex", "snapshot"]) {
+    await this.removeRecords();
+    await this.#storage.remove(this.#path("snapshot"));
+  }
+
+  /** Removes all but a producers' snapshot, which may be of this offset by chance. */
+  async removeRecords(): Promise<void> {
+    await this.retire();
+    for (const extension of ["log", "index", "timeindex", "txnindex"]) {
       await this.#storage.remove(this.#path(extension));
     }
   }

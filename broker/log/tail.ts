@@ -1,5 +1,5 @@
 import { assert } from "../../lib/assert.ts";
-import { batchHeaderAt, type BatchHeader } from "../protocol/record-batch.ts";
+import { batchHeaderAt, type BatchHeader, lastOffsetDeltaAt } from "../protocol/record-batch.ts";
 import { type Arena, type Extent, TailIndex } from "./arena.ts";
 import type { LogRead, Offset } from "./types.ts";
 
@@ -15,42 +15,75 @@ export interface UnwrittenPiece {
   release(): void;
 }
 
-/** The newest batches of one log, in the broker's arena, and up to where they are in segment files as well. (core) */
+/**
+ * The newest batches of one log, in the broker's arena, and up to where they are in segment files as well. Offsets may
+ * have gaps: a follower has what its leader's compaction has left. (core)
+ */
 export class LogTail {
   readonly #arena: Arena;
   readonly #index = new TailIndex();
   #writtenOffset: Offset;
+  /** Offset behind the last batch in segment files; below `writtenOffset` if the log was cut in a gap. */
+  #filesEnd: Offset;
+  /** Bytes that are not in segment files. */
+  #unwrittenBytes = 0;
   /** The lowest cut since the piece that is on its way was taken. */
   #cutSinceTaken: Offset = Infinity;
 
-  constructor(arena: Arena, writtenOffset: Offset) {
+  constructor(arena: Arena, writtenOffset: Offset, filesEnd = writtenOffset) {
     this.#arena = arena;
     this.#writtenOffset = writtenOffset;
+    this.#filesEnd = filesEnd;
   }
 
   /** Offset up to which the log is in segment files. */
   get writtenOffset(): Offset {
     return this.#writtenOffset;
   }
+  get filesEnd(): Offset {
+    return this.#filesEnd;
+  }
 
   /** What is in memory is dropped; the files hold the log up to here. */
-  startAt(offset: Offset): void {
+  startAt(offset: Offset, filesEnd = offset): void {
     this.cut(-1);
     this.#writtenOffset = offset;
+    this.#filesEnd = filesEnd;
+  }
+
+  /** The files were cut, and their last batch ends here. */
+  filesCutAt(offset: Offset): void {
+    this.#filesEnd = Math.min(offset, this.#writtenOffset);
   }
 
   /** A batch at the end of the log that lies in `extent` at `position`. */
   push(baseOffset: Offset, extent: Extent, position: number, bytes: number): void {
     extent.unwritten += bytes;
+    this.#unwrittenBytes += bytes;
     this.#index.dropBefore(this.#arena.oldest);
     this.#index.push(baseOffset, extent.sequence, position, bytes);
   }
 
-  /** Batches from the one that holds `offset`; undefined when it is not in memory. The bounds are those of `PartitionLog.read`. */
+  /**
+   * Batches from the one that holds `offset`, or the first one behind it; undefined when that may be one that is in files
+   * only. The bounds are those of `PartitionLog.read`.
+   */
   read(offset: Offset, maxBytes: number, upTo: Offset, minOneBatch: boolean): LogRead | undefined {
     this.#index.dropBefore(this.#arena.oldest);
-    const from = this.#index.find(offset);
-    if (from < 0) return undefined;
+    let from = this.#index.find(offset);
+    if (from < 0) {
+      if (this.#index.count === 0 || offset < this.#writtenOffset) return undefined;
+      from = 0;
+    } else if (this.#index.baseOffset(from) < offset && this.#endOf(from) <= offset) from++;
+    return this.#readFrom(from, maxBytes, upTo, minOneBatch);
+  }
+
+  /** The same from the first batch that is not in segments; empty when there is none. */
+  readUnwritten(maxBytes: number, upTo: Offset, minOneBatch: boolean): LogRead {
+    return this.#readFrom(this.#firstUnwritten(), maxBytes, upTo, minOneBatch);
+  }
+
+  #readFrom(from: number, maxBytes: number, upTo: Offset, minOneBatch: boolean): LogRead {
     const parts: Uint8Array[] = [];
     const held: Extent[] = [];
     let bytes = 0;
@@ -78,9 +111,9 @@ export class LogTail {
   }
 
   /** Takes what is not in segments yet, up to `end` and to the bound of one write; undefined when there is nothing. */
-  takeUnwritten(end: Offset, logEndOffset: Offset): UnwrittenPiece | undefined {
-    if (this.#writtenOffset >= Math.min(end, logEndOffset)) return undefined;
+  takeUnwritten(end: Offset): UnwrittenPiece | undefined {
     const from = this.#firstUnwritten();
+    if (from === this.#index.count || this.#index.baseOffset(from) >= end) return undefined;
     const parts: Uint8Array[] = [];
     const held: { readonly extent: Extent; readonly bytes: number; readonly offset: Offset }[] = [];
     let bytes = 0;
@@ -97,7 +130,7 @@ export class LogTail {
       extent.holds++;
       held.push({ extent, bytes: size, offset: this.#index.baseOffset(i) });
       bytes += size;
-      next = i + 1 < this.#index.count ? this.#index.baseOffset(i + 1) : logEndOffset;
+      next = this.#endOf(i);
     }
     this.#cutSinceTaken = Infinity;
     return {
@@ -106,8 +139,14 @@ export class LogTail {
       written: () => {
         // What a truncation took meanwhile was counted off by it; the file is cut next in the order of files.
         const cut = this.#cutSinceTaken;
-        for (const one of held) if (one.offset < cut) one.extent.unwritten -= one.bytes;
-        if (cut >= 0) this.#writtenOffset = Math.max(this.#writtenOffset, Math.min(next, cut));
+        for (const one of held) {
+          if (one.offset >= cut) continue;
+          one.extent.unwritten -= one.bytes;
+          this.#unwrittenBytes -= one.bytes;
+        }
+        if (cut < 0) return;
+        this.#writtenOffset = Math.max(this.#writtenOffset, Math.min(next, cut));
+        this.#filesEnd = Math.max(this.#filesEnd, Math.min(next, cut));
       },
       release: () => {
         for (const { extent } of held) extent.holds--;
@@ -115,18 +154,32 @@ export class LogTail {
     };
   }
 
-  /** Base offset of the first batch that is not in segments; there must be one. */
-  get unwrittenOffset(): Offset {
-    return this.#index.baseOffset(this.#firstUnwritten());
+  /** Base offset of the first batch that is not in segments, if there is one. */
+  get unwrittenOffset(): Offset | undefined {
+    const from = this.#firstUnwritten();
+    return from === this.#index.count ? undefined : this.#index.baseOffset(from);
   }
 
+  /** Everything below `offset` is in segments: there is no batch between. */
+  writtenTo(offset: Offset): void {
+    this.#writtenOffset = Math.max(this.#writtenOffset, offset);
+  }
+
+  /** The number of batches in memory when all of them are in segments. */
   #firstUnwritten(): number {
-    const from = this.#index.find(this.#writtenOffset);
+    let from = this.#index.find(this.#writtenOffset);
+    if (from < 0 || this.#index.baseOffset(from) < this.#writtenOffset) from++;
     assert(
-      from >= 0 && this.#index.baseOffset(from) >= this.#writtenOffset,
+      from < this.#index.count || this.#unwrittenBytes === 0,
       "L2: what is not written is in the arena",
     );
     return from;
+  }
+
+  #endOf(index: number): Offset {
+    const { bytes } = this.#arena.extent(this.#index.sequence(index));
+    const delta = lastOffsetDeltaAt(bytes, this.#index.position(index));
+    return this.#index.baseOffset(index) + delta + 1;
   }
 
   /** The headers of the batches that are not in segments, in order. */
@@ -145,11 +198,14 @@ export class LogTail {
       const last = this.#index.count - 1;
       if (this.#index.baseOffset(last) < offset) break;
       if (this.#index.baseOffset(last) >= this.#writtenOffset) {
-        this.#arena.extent(this.#index.sequence(last)).unwritten -= this.#index.size(last);
+        const size = this.#index.size(last);
+        this.#arena.extent(this.#index.sequence(last)).unwritten -= size;
+        this.#unwrittenBytes -= size;
       }
       this.#index.pop();
     }
     this.#writtenOffset = Math.min(this.#writtenOffset, offset);
+    this.#filesEnd = Math.min(this.#filesEnd, offset);
   }
 
   /** The log is gone: nobody waits for what was not written. */

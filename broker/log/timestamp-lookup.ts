@@ -1,5 +1,5 @@
 import type { EpochMillis } from "../../lib/units.ts";
-import { batchAt, readRecords } from "../protocol/record-batch.ts";
+import { type BatchHeader, readRecords } from "../protocol/record-batch.ts";
 import type { SegmentList } from "./segment-list.ts";
 import type { Offset } from "./types.ts";
 
@@ -11,17 +11,17 @@ export interface TimestampedOffset {
 }
 
 /** The first record at or above `logStartOffset` whose timestamp is at or after `timestamp` (ListOffsets). */
-export async function firstAtOrAfter(
+export function firstAtOrAfter(
   segments: SegmentList,
   logStartOffset: Offset,
   timestamp: EpochMillis,
 ): Promise<TimestampedOffset | undefined> {
-  const batch = await segments.findBatch(
+  return segments.find(
     logStartOffset,
-    (candidate) => candidate.maxTimestamp >= timestamp,
-    (segment) => segment.maxTimestamp >= timestamp,
+    ({ maxTimestamp }) => maxTimestamp >= timestamp,
+    (bytes, batch) =>
+      recordIn(bytes, batch, (one) => one.offset >= logStartOffset && one.timestamp >= timestamp),
   );
-  return recordIn(batch, (one) => one.offset >= logStartOffset && one.timestamp >= timestamp);
 }
 
 /** The first record with the largest timestamp (ListOffsets -3, KIP-734). */
@@ -31,20 +31,19 @@ export async function ofMaxTimestamp(
 ): Promise<TimestampedOffset | undefined> {
   const largest = segments.maxTimestamp;
   if (largest < 0) return undefined;
-  const batch = await segments.findBatch(
+  return segments.find(
     logStartOffset,
-    (candidate) => candidate.maxTimestamp === largest,
-    (segment) => segment.maxTimestamp === largest,
+    ({ maxTimestamp }) => maxTimestamp === largest,
+    (bytes, batch) =>
+      recordIn(bytes, batch, (one) => one.offset >= logStartOffset && one.timestamp === largest),
   );
-  return recordIn(batch, (one) => one.offset >= logStartOffset && one.timestamp === largest);
 }
 
 function recordIn(
-  bytes: Uint8Array | undefined,
+  bytes: Uint8Array,
+  batch: BatchHeader,
   wanted: (record: { readonly offset: Offset; readonly timestamp: EpochMillis }) => boolean,
 ): TimestampedOffset | undefined {
-  if (bytes === undefined) return undefined;
-  const batch = batchAt(bytes, 0);
   const found = readRecords(bytes, batch).find(wanted);
   if (found === undefined) return undefined;
   const { offset, timestamp } = found;

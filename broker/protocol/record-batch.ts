@@ -68,6 +68,17 @@ export function batchSizeAt(bytes: Uint8Array, position: number): number | undef
   return LOG_OVERHEAD_BYTES + length;
 }
 
+/** Distance of a batch's last offset from its base offset; the header must be there. */
+export function lastOffsetDeltaAt(bytes: Uint8Array, position: number): number {
+  const at = position + OFFSET_LAST_OFFSET_DELTA;
+  return (
+    ((bytes[at] ?? 0) << 24) |
+    ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) |
+    (bytes[at + 3] ?? 0)
+  );
+}
+
 /** Reads the header of the batch at `position`. Throws MalformedError when the batch is not whole in `bytes`. */
 export function batchAt(bytes: Uint8Array, position: number): BatchHeader {
   const size = batchSizeAt(bytes, position);

@@ -1,11 +1,24 @@
 import assert from "node:assert/strict";
+import { crc32c } from "../../../../lib/crc32c.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../../broker/log/checkpoints.ts";
 
 const saved = {
   journalPosition: 2 ** 41,
   logs: new Map([
-    ["a/0", { recoveryPoint: 2 ** 40, logStartOffset: 3, highWatermark: 2 ** 40 - 1 }],
-    ["a/10", { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 }],
+    [
+      "a/0",
+      {
+        recoveryPoint: 2 ** 40,
+        logStartOffset: 3,
+        highWatermark: 2 ** 40 - 1,
+        filesEnd: 2 ** 40 - 2,
+        cleanedOffset: 77,
+      },
+    ],
+    [
+      "a/10",
+      { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0, filesEnd: 0, cleanedOffset: 0 },
+    ],
   ]),
 };
 
@@ -14,6 +27,18 @@ describe("checkpoint file", () => {
     assert.deepEqual(decodeCheckpoint(encodeCheckpoint(saved)), saved);
     const none = { journalPosition: 7, logs: new Map() };
     assert.deepEqual(decodeCheckpoint(encodeCheckpoint(none)), none);
+  });
+
+  it("of before there was compaction is read: nothing is clean, no log ends in a gap", () => {
+    const body = Buffer.from("9\na/0 100 3 90");
+    const head = Buffer.from(`forebay-checkpoint 1 ${crc32c(body)}\n`);
+    assert.deepEqual(decodeCheckpoint(Buffer.concat([head, body])).logs.get("a/0"), {
+      recoveryPoint: 100,
+      logStartOffset: 3,
+      highWatermark: 90,
+      filesEnd: 100,
+      cleanedOffset: 0,
+    });
   });
 
   it("is a beginning when there is none", () => {

@@ -281,6 +281,7 @@ export class Broker {
       namespace,
       clusterName,
       scheduler,
+      random,
       logger,
       metadata: image,
       config,

@@ -2,22 +2,24 @@ import { topicObjectName } from "../cluster/names.ts";
 import { API_VERSION, CLUSTER_LABEL, topics } from "../cluster/resources.ts";
 import type { Topic } from "../cluster/topic.ts";
 import type { JsonPatchOperation, KubeApi } from "../kube/api.ts";
-import {
-  AlreadyExistsError,
-  ForbiddenError,
-  InvalidError,
-  KubeError,
-  NotFoundError,
-  UnknownOutcomeError,
-} from "../kube/errors.ts";
+import { UnknownOutcomeError } from "../kube/errors.ts";
 import type { Scheduler } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import type { Random } from "../lib/random.ts";
 import type { Millis } from "../lib/units.ts";
 import type { BrokerConfig } from "./config.ts";
 import { ProtocolError } from "./errors.ts";
+import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "./internal-topics.ts";
 import type { MetadataView, TopicImage } from "./metadata/view.ts";
 import { ErrorCode } from "./protocol/error-codes.ts";
 import { topicConfigRefusal } from "./topic-config.ts";
+import {
+  type ConfigChange,
+  changeTopicConfig,
+  ownTopicConfig,
+  writeTopicConfig,
+} from "./topic-config-change.ts";
+import { TopicWriter, translated } from "./topic-writer.ts";
 
 export interface NewTopic {
   readonly name: string;
@@ -35,6 +37,7 @@ export interface TopicAdminOptions {
   readonly namespace: string;
   readonly clusterName: string;
   readonly scheduler: Scheduler;
+  readonly random: Random;
   readonly logger: Logger;
   readonly metadata: MetadataView;
   readonly config: BrokerConfig;
@@ -42,6 +45,10 @@ export interface TopicAdminOptions {
 
 const INTERNAL_TOPIC_WAIT_MS = 10_000;
 const MAX_PARTITIONS = 10_000;
+/** Automatic creations at the same time; whoever asks for more comes again. */
+const MAX_CREATING = 100;
+/** How long a change of configurations waits for this broker to see it. */
+const ALTER_WAIT_MS = 5000;
 
 /**
  * Topics have one source of truth, the Topic object (DESIGN.md §2): what Kafka's clients ask for is written there, and
@@ -49,11 +56,13 @@ const MAX_PARTITIONS = 10_000;
  */
 export class TopicAdmin {
   readonly #options: TopicAdminOptions;
+  readonly #writer: TopicWriter;
   /** Creations under way by Kafka name: a topic that many ask for is created once. */
   readonly #creating = new Map<string, Promise<void>>();
 
   constructor(options: TopicAdminOptions) {
     this.#options = options;
+    this.#writer = new TopicWriter(options);
   }
 
   /** Creates the Topic object and waits until its partitions have leaders, or the time is up. */
@@ -66,8 +75,16 @@ export class TopicAdmin {
     await this.#until((image) => hasLeaders(image, resolved.partitions), topic.name, timeout);
   }
 
-  /** Creates it unless it is there; of several calls at once one creates it. Not waited for longer than `timeout`. */
+  /**
+   * Creates it unless it is there; of several calls at once one creates it. Not waited for longer than `timeout`. A topic
+   * of the broker's own is made as the broker wants it. Throws LEADER_NOT_AVAILABLE while too many are being created.
+   */
   async autoCreate(name: string, timeout: Millis): Promise<void> {
+    if (name === OFFSETS_TOPIC) return this.ensureInternalTopic(name);
+    if (INTERNAL_TOPICS.has(name)) throw new ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+    if (this.#creating.size >= MAX_CREATING && !this.#creating.has(name)) {
+      throw new ProtocolError(ErrorCode.LEADER_NOT_AVAILABLE);
+    }
     await this.#once(name, { name, partitions: -1, replicationFactor: -1 }, timeout);
   }
 
@@ -140,54 +157,49 @@ export class TopicAdmin {
     if (total > MAX_PARTITIONS)
       throw new ProtocolError(ErrorCode.INVALID_PARTITIONS, "too many partitions");
     if (validateOnly) return;
-    const operations: JsonPatchOperation[] = [
-      { op: "test", path: "/metadata/uid", value: image.topicId },
-      { op: "add", path: "/spec/partitions", value: total },
-    ];
-    if (assignments !== undefined) {
-      const all = [...image.partitions.map((one) => one.replicas), ...assignments];
-      operations.push({ op: "add", path: "/spec/assignments", value: all });
-    }
-    await this.#patch(image, operations);
+    await this.#writer.update(image, (spec) => {
+      const operations: JsonPatchOperation[] = [
+        { op: "add", path: "/spec/partitions", value: total },
+      ];
+      if (assignments !== undefined) {
+        const all = [...image.partitions.map((one) => one.replicas), ...assignments];
+        operations.push({ op: "add", path: "/spec/assignments", value: all });
+      }
+      return (spec.partitions ?? 0) >= total ? [] : operations;
+    });
     await this.#until((now) => hasLeaders(now, total), name, timeout);
   }
 
-  /** Sets (a value) or removes (null) topic configurations. */
+  /**
+   * Changes topic configurations, each on what is recorded when it is written: of changes at the same time none is lost.
+   * Resolves once this broker's view shows it, or a while after.
+   */
   async alterConfigs(
     name: string,
-    changes: ReadonlyMap<string, string | null>,
+    changes: readonly ConfigChange[],
     replaceAll: boolean,
     validateOnly: boolean,
   ): Promise<void> {
+    const { config } = this.#options;
     const image = this.#known(name);
-    const config = new Map(replaceAll ? [] : image.config);
-    for (const [key, value] of changes) {
-      if (value === null) {
-        config.delete(key);
-        continue;
-      }
-      const refusal = topicConfigRefusal(key, value);
-      if (refusal !== undefined) throw new ProtocolError(ErrorCode.INVALID_CONFIG, refusal);
-      config.set(key, value);
+    if (validateOnly) {
+      changeTopicConfig(image.config, changes, replaceAll, config);
+      return;
     }
-    if (validateOnly) return;
-    const minInSync = config.get("min.insync.replicas");
-    config.delete("min.insync.replicas");
-    const operations: JsonPatchOperation[] = [
-      { op: "test", path: "/metadata/uid", value: image.topicId },
-      { op: "add", path: "/spec/config", value: Object.fromEntries(config) },
-    ];
-    if (minInSync !== undefined && Number(minInSync) > 0) {
-      operations.push({ op: "add", path: "/spec/minInSyncReplicas", value: Number(minInSync) });
-    } else if (image.config.has("min.insync.replicas")) {
-      operations.push({ op: "remove", path: "/spec/minInSyncReplicas" });
-    }
-    await this.#patch(image, operations);
-    await this.#until(
-      (now) => now === undefined || sameConfig(now.config, config, minInSync),
-      name,
-      5000,
-    ).catch(() => undefined);
+    const written = await this.#writer.update(image, (spec) =>
+      writeTopicConfig(spec, changeTopicConfig(ownTopicConfig(spec), changes, replaceAll, config)),
+    );
+    await this.#shows(image, written, ALTER_WAIT_MS).catch(() => undefined);
+  }
+
+  /** Until this broker's view is as new as what was written, or the topic is gone. Rejects with REQUEST_TIMED_OUT. */
+  #shows(image: TopicImage, written: Topic, timeout: Millis): Promise<void> {
+    return this.#until(
+      (now) =>
+        now?.topicId !== image.topicId || now.generation >= (written.metadata.generation ?? 0),
+      image.name,
+      timeout,
+    );
   }
 
   #known(name: string): TopicImage {
@@ -204,6 +216,13 @@ export class TopicAdmin {
       throw new ProtocolError(
         ErrorCode.TOPIC_ALREADY_EXISTS,
         `Topic '${topic.name}' already exists.`,
+      );
+    }
+    const other = collision(topic.name, metadata.topics.keys());
+    if (other !== undefined) {
+      throw new ProtocolError(
+        ErrorCode.INVALID_TOPIC_EXCEPTION,
+        `Topic '${topic.name}' collides with existing topic: ${other}`,
       );
     }
     const registered = Math.max(1, metadata.brokers.size);
@@ -273,31 +292,13 @@ export class TopicAdmin {
     };
   }
 
-  #patch(image: TopicImage, operations: readonly JsonPatchOperation[]): Promise<void> {
-    return this.#write(() =>
-      this.#options.kube.jsonPatch(topics, this.#options.namespace, image.objectName, operations),
-    );
-  }
-
   /** A write to the API with its refusals in Kafka's words. An unknown outcome is waited out like a success. */
   async #write(write: () => Promise<unknown>): Promise<void> {
-    try {
-      await write();
-    } catch (error) {
-      if (error instanceof AlreadyExistsError)
-        throw new ProtocolError(ErrorCode.TOPIC_ALREADY_EXISTS);
-      if (error instanceof NotFoundError)
-        throw new ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
-      if (error instanceof InvalidError)
-        throw new ProtocolError(ErrorCode.INVALID_REQUEST, error.message);
-      if (error instanceof ForbiddenError) {
-        throw new ProtocolError(ErrorCode.TOPIC_AUTHORIZATION_FAILED, error.message);
-      }
-      if (error instanceof UnknownOutcomeError) return;
-      if (error instanceof KubeError)
-        throw new ProtocolError(ErrorCode.REQUEST_TIMED_OUT, error.message);
-      throw error;
-    }
+    await translated(() =>
+      write().catch((error: unknown) => {
+        if (!(error instanceof UnknownOutcomeError)) throw error;
+      }),
+    );
   }
 
   /** Waits for this broker's view to show it. Rejects with REQUEST_TIMED_OUT. */
@@ -334,19 +335,6 @@ function hasLeaders(image: TopicImage | undefined, partitions: number): boolean 
   );
 }
 
-function sameConfig(
-  now: ReadonlyMap<string, string>,
-  wanted: ReadonlyMap<string, string>,
-  minInSync: string | undefined,
-): boolean {
-  const without = [...now].filter(([name]) => name !== "min.insync.replicas");
-  return (
-    without.length === wanted.size &&
-    without.every(([name, value]) => wanted.get(name) === value) &&
-    (minInSync === undefined || now.get("min.insync.replicas") === minInSync)
-  );
-}
-
 /** Why a topic cannot have this name (Kafka's rules), or undefined when it can. */
 export function topicNameRefusal(name: string): string | undefined {
   if (name === "") return "Topic name is illegal, it can't be empty";
@@ -354,6 +342,20 @@ export function topicNameRefusal(name: string): string | undefined {
   if (name.length > 249) return "Topic name is longer than 249 characters";
   if (!/^[a-zA-Z0-9._-]+$/.test(name)) {
     return "Topic name contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'";
+  }
+  return undefined;
+}
+
+/**
+ * A topic that this name would be taken for (Kafka's rule), or undefined: the names of metrics have "_" for ".", so two
+ * topics whose names differ in nothing else cannot both be.
+ */
+export function collision(name: string, names: Iterable<string>): string | undefined {
+  if (!/[._]/.test(name)) return undefined;
+  const plain = name.replaceAll(".", "_");
+  for (const other of names) {
+    if (other.length === name.length && other !== name && other.replaceAll(".", "_") === plain)
+      return other;
   }
   return undefined;
 }

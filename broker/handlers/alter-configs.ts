@@ -1,3 +1,4 @@
+import { duplicates } from "../../lib/duplicates.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type {
   AlterConfigsRequest,
@@ -9,118 +10,108 @@ import type {
 } from "../protocol/messages/incremental-alter-configs.ts";
 import type { InputOf } from "../protocol/schema.ts";
 import { ProtocolError } from "../errors.ts";
-import { topicConfigDefinition, topicConfigValue } from "../topic-config.ts";
+import type { BrokerServices } from "../services.ts";
+import { type ConfigChange, ConfigOperation } from "../topic-config-change.ts";
 import { codeOf, messageOf } from "./common.ts";
 import type { Handler, RequestContext } from "./handler.ts";
 
 const RESOURCE_TOPIC = 2;
-/** Operations of IncrementalAlterConfigs (KIP-339). */
-const SET = 0;
-const DELETE = 1;
-const APPEND = 2;
-const SUBTRACT = 3;
+const RESOURCE_BROKER = 4;
+
+interface Resource {
+  readonly resourceType: number;
+  readonly resourceName: string;
+  readonly configs: readonly { readonly name: string; readonly configOperation?: number }[];
+}
 
 /** Replaces all configurations of a topic (the older way, kept for clients that know no other). */
 export const handleAlterConfigs: Handler<
   AlterConfigsRequest,
   InputOf<typeof alterConfigsResponse>
-> = async (context, request) => ({
-  responses: await Promise.all(
-    request.resources.map((resource) =>
-      altered(context, resource, async () => {
-        const changes = new Map(resource.configs.map(({ name, value }) => [name, value]));
-        await context.services.topicAdmin.alterConfigs(
-          resource.resourceName,
-          changes,
-          true,
-          request.validateOnly,
-        );
+> = async (context, { resources, validateOnly }) => {
+  const twice = duplicates(resources.map(keyOf));
+  const responses = await Promise.all(
+    resources.map((resource) =>
+      altered(context, resource, twice, async (topic) => {
+        const changes = resource.configs.map(({ name, value }): ConfigChange => ({
+          name,
+          operation: ConfigOperation.SET,
+          value,
+        }));
+        await context.services.topicAdmin.alterConfigs(topic, changes, true, validateOnly);
       }),
     ),
-  ),
-});
+  );
+  return { responses };
+};
 
 /** Changes single configurations of a topic (KIP-339). */
 export const handleIncrementalAlterConfigs: Handler<
   IncrementalAlterConfigsRequest,
   InputOf<typeof incrementalAlterConfigsResponse>
-> = async (context, request) => ({
-  responses: await Promise.all(
-    request.resources.map((resource) =>
-      altered(context, resource, async () => {
-        const changes = new Map<string, string | null>();
-        for (const { name, configOperation, value } of resource.configs) {
-          changes.set(name, changed(context, resource.resourceName, name, configOperation, value));
-        }
-        await context.services.topicAdmin.alterConfigs(
-          resource.resourceName,
-          changes,
-          false,
-          request.validateOnly,
-        );
+> = async (context, { resources, validateOnly }) => {
+  const twice = duplicates(resources.map(keyOf));
+  const responses = await Promise.all(
+    resources.map((resource) =>
+      altered(context, resource, twice, async (topic) => {
+        const changes = resource.configs.map(({ name, configOperation, value }): ConfigChange => ({
+          name,
+          operation: configOperation,
+          value,
+        }));
+        await context.services.topicAdmin.alterConfigs(topic, changes, false, validateOnly);
       }),
     ),
-  ),
-});
+  );
+  return { responses };
+};
 
 async function altered(
   { services }: RequestContext,
-  { resourceType, resourceName }: { readonly resourceType: number; readonly resourceName: string },
-  alter: () => Promise<void>,
+  asked: Resource,
+  twice: ReadonlySet<string>,
+  alter: (topic: string) => Promise<void>,
 ): Promise<{
-  errorCode: number;
-  errorMessage: string | null;
   resourceType: number;
   resourceName: string;
+  errorCode: number;
+  errorMessage: string | null;
 }> {
+  const { resourceType, resourceName, configs } = asked;
   const resource = { resourceType, resourceName };
   try {
-    if (resourceType !== RESOURCE_TOPIC) {
-      throw new ProtocolError(
-        ErrorCode.INVALID_REQUEST,
-        "Broker configurations are set in the BrokerCluster object (spec.config).",
-      );
+    if (twice.has(keyOf(asked))) {
+      throw new ProtocolError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.");
     }
-    if (!services.metadata.topics.has(resourceName)) {
+    if (resourceType === RESOURCE_BROKER) requireNothingToDo(services, configs);
+    else if (resourceType !== RESOURCE_TOPIC) {
+      throw new ProtocolError(ErrorCode.INVALID_REQUEST, `Resource type ${resourceType}`);
+    } else if (!services.metadata.topics.has(resourceName)) {
       throw new ProtocolError(
         ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
         "This server does not host this topic.",
       );
-    }
-    await alter();
+    } else await alter(resourceName);
     return { ...resource, errorCode: ErrorCode.NONE, errorMessage: null };
   } catch (error) {
     return { ...resource, errorCode: codeOf(error), errorMessage: messageOf(error) };
   }
 }
 
-function changed(
-  { services }: RequestContext,
-  topic: string,
-  name: string,
-  operation: number,
-  value: string | null,
-): string | null {
-  if (operation === DELETE) return null;
-  if (value === null) throw new ProtocolError(ErrorCode.INVALID_CONFIG, `Null value for ${name}.`);
-  if (operation === SET) return value;
-  if (
-    (operation !== APPEND && operation !== SUBTRACT) ||
-    topicConfigDefinition(name)?.type !== "list"
-  ) {
+/** Brokers are configured in Kubernetes. What is to be deleted and is not set is deleted: tools clear replication throttles. */
+function requireNothingToDo(
+  { metadata }: BrokerServices,
+  configs: readonly { readonly name: string; readonly configOperation?: number }[],
+): void {
+  for (const { name, configOperation } of configs) {
+    if (configOperation === ConfigOperation.DELETE && !metadata.brokerConfig.has(name)) continue;
     throw new ProtocolError(
-      ErrorCode.INVALID_CONFIG,
-      `Operation ${operation} is not allowed for ${name}.`,
+      ErrorCode.INVALID_REQUEST,
+      "Broker configurations are set in the BrokerCluster object (spec.config).",
     );
   }
-  const own = services.metadata.topics.get(topic)?.config ?? new Map<string, string>();
-  const present = topicConfigValue(name, own, services.config)
-    .split(",")
-    .filter((one) => one !== "");
-  const given = value.split(",");
-  const next =
-    operation === APPEND
-      ? [...new Set([...present, ...given])]
-      : present.filter((one) => !given.includes(one));
-  return next.join(",");
+}
+
+function keyOf({ resourceType, resourceName }: Resource): string {
+  return `${resourceType}/${resourceName}`;
 }

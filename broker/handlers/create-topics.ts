@@ -1,3 +1,4 @@
+import { duplicates } from "../../lib/duplicates.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type {
   CreateTopicsRequest,
@@ -17,26 +18,24 @@ export const handleCreateTopics: Handler<CreateTopicsRequest, Response> = async 
   context,
   request,
 ) => {
-  const names = request.topics.map((topic) => topic.name);
-  const twice = new Set(names.filter((name, i) => names.indexOf(name) !== i));
+  const twice = duplicates(request.topics.map((topic) => topic.name));
+  const byName = new Map(request.topics.map((topic) => [topic.name, topic]));
   const topics = await Promise.all(
-    request.topics
-      .filter(({ name }, i) => names.indexOf(name) === i)
-      .map(async (topic): Promise<TopicAnswer> => {
-        try {
-          if (twice.has(topic.name)) {
-            throw new ProtocolError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.");
-          }
-          return await create(context, topic, request);
-        } catch (error) {
-          return {
-            name: topic.name,
-            errorCode: codeOf(error),
-            errorMessage: messageOf(error),
-            configs: null,
-          };
+    [...byName.values()].map(async (topic): Promise<TopicAnswer> => {
+      try {
+        if (twice.has(topic.name)) {
+          throw new ProtocolError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.");
         }
-      }),
+        return await create(context, topic, request);
+      } catch (error) {
+        return {
+          name: topic.name,
+          errorCode: codeOf(error),
+          errorMessage: messageOf(error),
+          configs: null,
+        };
+      }
+    }),
   );
   return { topics };
 };

@@ -12,7 +12,16 @@ type TopicAnswer = NonNullable<Response["topics"]>[number];
 
 const AUTO_CREATE_WAIT_MS = 3000;
 
-/** Brokers, topics, leaders. A topic that is asked for and missing is created where the configuration allows it. */
+/** Topics that one request may have created; of the others the client hears that they come, and asks again. */
+const AUTO_CREATED = 20;
+/** First version that says which topics may be created, and one in which a client is sent to its bootstrap servers. */
+const ASKS_FOR_CREATION = 4;
+const REBOOTSTRAP = 13;
+
+/**
+ * Brokers, topics, leaders. A topic that is asked for and missing is created where the configuration allows it. Where
+ * this broker knows of none that the client could go to, the client begins at its bootstrap servers again (KIP-1102).
+ */
 export const handleMetadata: Handler<MetadataRequest, Response> = async (
   context,
   request,
@@ -21,11 +30,19 @@ export const handleMetadata: Handler<MetadataRequest, Response> = async (
   const { services } = context;
   const { metadata } = services;
   const all = request.topics === null || (version === 0 && request.topics.length === 0);
+  let toCreate =
+    version < ASKS_FOR_CREATION || request.allowAutoTopicCreation ? AUTO_CREATED : undefined;
+  const asked = new Map(
+    (request.topics ?? []).map((one) => [`${one.topicId}/${one.name ?? ""}`, one]),
+  );
   const topics: TopicAnswer[] = all
     ? [...metadata.topics.values()].map((topic) => describe(context, topic))
     : await Promise.all(
-        (request.topics ?? []).map(({ name, topicId }) =>
-          answerFor(context, name, topicId, version < 4 || request.allowAutoTopicCreation),
+        [...asked.values()].map(({ name, topicId }) =>
+          answerFor(context, name, topicId, () => {
+            if (toCreate === undefined) return "not-allowed";
+            return toCreate-- > 0 ? "now" : "later";
+          }),
         ),
       );
   const brokers = [...metadata.brokers.values()].flatMap((broker) => {
@@ -35,7 +52,9 @@ export const handleMetadata: Handler<MetadataRequest, Response> = async (
       { nodeId: broker.id, host: endpoint.host, port: endpoint.port, rack: broker.rack ?? null },
     ];
   });
+  const lost = version >= REBOOTSTRAP && brokers.length === 0;
   return {
+    errorCode: lost ? ErrorCode.REBOOTSTRAP_REQUIRED : ErrorCode.NONE,
     brokers,
     clusterId: metadata.clusterId,
     controllerId: metadata.controllerId,
@@ -47,7 +66,7 @@ async function answerFor(
   context: RequestContext,
   name: string | null,
   topicId: string,
-  mayCreate: boolean,
+  mayCreate: () => "now" | "later" | "not-allowed",
 ): Promise<TopicAnswer> {
   const { metadata, config, topicAdmin } = context.services;
   if (topicId !== ZERO_UUID) {
@@ -61,9 +80,9 @@ async function answerFor(
   if (known !== undefined) return describe(context, known);
   if (topicNameRefusal(name) !== undefined)
     return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, name };
-  if (!mayCreate || !config.flag("auto.create.topics.enable")) {
-    return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, name };
-  }
+  const creation = config.flag("auto.create.topics.enable") ? mayCreate() : "not-allowed";
+  if (creation === "not-allowed") return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, name };
+  if (creation === "later") return { errorCode: ErrorCode.LEADER_NOT_AVAILABLE, name };
   try {
     // Kafka answers LEADER_NOT_AVAILABLE and lets the client come again; creation is quick enough to wait for it.
     await topicAdmin.autoCreate(name, AUTO_CREATE_WAIT_MS);

@@ -3,6 +3,7 @@ import { MalformedError } from "../protocol/reader.ts";
 import type { ProduceRequest, produceResponse } from "../protocol/messages/produce.ts";
 import type { InputOf } from "../protocol/schema.ts";
 import { InvalidRecordsError, ProtocolError } from "../errors.ts";
+import { INTERNAL_TOPICS } from "../internal-topics.ts";
 import type { AppendResult } from "../log/types.ts";
 import type { HostedPartition } from "../replication/types.ts";
 import { codeOf, LeaderHints, messageOf, partitionOf } from "./common.ts";
@@ -23,13 +24,6 @@ interface Appended {
   readonly error?: unknown;
 }
 
-/** Records that a client wrote into the broker's own topics would be taken for its state. */
-const CLOSED_TO_CLIENTS = new Set([
-  "__consumer_offsets",
-  "__transaction_state",
-  "__share_group_state",
-]);
-
 /** Everything is appended within the call, while the frame is valid and in the order of requests; what is waited for is the commit. */
 export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context, request) => {
   const { acks } = request;
@@ -43,10 +37,10 @@ export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context,
     for (const { index, records } of topic.partitionData) {
       const place = { name: topic.name, topicId: topic.topicId, index };
       try {
-        if (CLOSED_TO_CLIENTS.has(topic.name))
+        if (INTERNAL_TOPICS.has(topic.name))
           throw new ProtocolError(ErrorCode.INVALID_TOPIC_EXCEPTION);
         const partition = partitionOf(context, topic.name, topic.topicId, index);
-        if (CLOSED_TO_CLIENTS.has(partition.topic))
+        if (INTERNAL_TOPICS.has(partition.topic))
           throw new ProtocolError(ErrorCode.INVALID_TOPIC_EXCEPTION);
         if (records === null) throw new ProtocolError(ErrorCode.INVALID_RECORD, "no records");
         appended.push({ ...place, partition, result: partition.append(records, acks, "client") });

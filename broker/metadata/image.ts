@@ -8,6 +8,7 @@ import {
 } from "../../cluster/partition-slice.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import { isOlderVersion } from "../../kube/resource-version.ts";
+import { ownTopicConfig } from "../topic-config-change.ts";
 import type { BrokerImage, MetadataView, PartitionImage, TopicImage } from "./view.ts";
 
 /** One partition's record with where it is kept. */
@@ -216,16 +217,13 @@ export class MetadataImage implements MetadataView {
         partitions.push(imageOf(record));
       }
     }
-    const config = new Map(Object.entries(object.spec.config ?? {}));
-    if (object.spec.minInSyncReplicas !== undefined) {
-      config.set("min.insync.replicas", String(object.spec.minInSyncReplicas));
-    }
     const image: TopicImage = {
       name: first.topic,
       topicId,
       objectName: object.metadata.name,
+      generation: object.metadata.generation ?? 0,
       internal: first.topic.startsWith("__"),
-      config,
+      config: ownTopicConfig(object.spec),
       partitions,
     };
     this.topicsById.set(topicId, image);

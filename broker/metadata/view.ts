@@ -31,6 +31,8 @@ export interface TopicImage {
   readonly topicId: string;
   /** Name of the Topic object. */
   readonly objectName: string;
+  /** metadata.generation of the Topic object: grows with each change of its spec. */
+  readonly generation: number;
   readonly internal: boolean;
   /** Topic configs set by the user, by Kafka's names (spec.config plus minInSyncReplicas as min.insync.replicas). */
   readonly config: ReadonlyMap<string, string>;

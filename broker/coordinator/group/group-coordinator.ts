@@ -5,6 +5,7 @@ import type { Logger } from "../../../lib/logger.ts";
 import type { Random } from "../../../lib/random.ts";
 import type { BrokerConfig } from "../../config.ts";
 import { ProtocolError } from "../../errors.ts";
+import { OFFSETS_TOPIC } from "../../internal-topics.ts";
 import type { BrokerImage, MetadataView } from "../../metadata/view.ts";
 import { ErrorCode } from "../../protocol/error-codes.ts";
 import type { HostedPartition, LeadershipListener, Replicas } from "../../replication/types.ts";
@@ -28,8 +29,6 @@ import type { CommittedOffset, GroupRecord, GroupState } from "./group-metadata.
 import { metadataFor } from "./group-member.ts";
 import { groupRecordFormat } from "./group-record-format.ts";
 import { GroupShard, type CommitEvent } from "./group-shard.ts";
-
-export const OFFSETS_TOPIC = "__consumer_offsets";
 
 export interface GroupCoordinatorOptions {
   readonly brokerId: BrokerId;

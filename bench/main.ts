@@ -1,9 +1,11 @@
 import { parseArgs } from "node:util";
 import { compare, ROWS } from "./scenarios/compare.ts";
 import { failover, VARIANTS } from "./scenarios/failover.ts";
+import { startUp } from "./scenarios/start-up.ts";
 
 const USAGE = `npm run bench -- failover [${Object.keys(VARIANTS).join("|")} ...] [--rounds N] [--verbose]
 npm run bench -- compare [row ...] [--rounds N] [--scale S]   S divides the sizes of the loads
+npm run bench -- start-up [--rounds N]
 rows: ${Object.keys(ROWS).join(" ")}`;
 
 const { positionals, values } = parseArgs({
@@ -22,6 +24,9 @@ switch (scenario) {
     break;
   case "compare":
     await compare(names, { rounds: rounds ?? 5, scale: Number(values.scale) });
+    break;
+  case "start-up":
+    await startUp(rounds ?? 3);
     break;
   default:
     console.log(USAGE);

@@ -4,7 +4,7 @@ import { realScheduler, sleep } from "../../lib/clock.ts";
 import { peerScript } from "../load/peer-script.ts";
 import type { Side } from "./side.ts";
 
-const FIRST_PORT = 9092;
+const FIRST_PORT = 39_092;
 
 /**
  * Apache Kafka in KRaft mode, each node broker and controller (bench/peers/kafka).
@@ -21,6 +21,7 @@ export function kafkaSide(nodes: number, folder: string, extra: readonly string[
       mkdirSync(folder, { recursive: true });
       await peerScript("kafka/kafka-up", [String(nodes), folder], {
         KAFKA_EXTRA: extra.join("\n"),
+        KAFKA_PORT: String(FIRST_PORT),
       });
       return BigInt(readFileSync(path.join(folder, "node1", "started"), "utf8").trim());
     },

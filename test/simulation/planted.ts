@@ -3,6 +3,8 @@ export interface Plant {
   readonly name: string;
   /** The invariants of docs/invariants.md that it breaks; finding any violation counts. */
   readonly breaks: string;
+  /** A seed that finds it, so that there is no long search each time. */
+  readonly seed: number;
   readonly edits: readonly {
     /** Below the repository's folder. */
     readonly file: string;
@@ -16,11 +18,13 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "acknowledge-before-sync",
     breaks: "L1, R5",
+    seed: 6,
     edits: [{ file: "broker/log/journal.ts", find: "    await file.open.sync();\n", replace: "" }],
   },
   {
     name: "follower-counts-before-its-sync",
     breaks: "R2",
+    seed: 1,
     edits: [
       {
         file: "broker/replication/replica-fetcher.ts",
@@ -37,6 +41,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "high-watermark-over-committed-isr-only",
     breaks: "R2",
+    seed: 39,
     edits: [
       {
         file: "broker/replication/leader-replica.ts",
@@ -48,6 +53,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "truncate-by-high-watermark",
     breaks: "R4, R5",
+    seed: 1,
     edits: [
       {
         file: "broker/replication/partition.ts",
@@ -61,6 +67,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "never-truncate",
     breaks: "R4, R6",
+    seed: 1,
     edits: [
       {
         file: "broker/replication/follower-replica.ts",
@@ -72,6 +79,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "elect-outside-the-isr",
     breaks: "C4, R5",
+    seed: 3,
     edits: [
       {
         file: "cluster/partition-change.ts",
@@ -83,6 +91,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "same-leader-epoch-after-an-election",
     breaks: "C2",
+    seed: 1,
     edits: [
       {
         file: "cluster/partition-change.ts",
@@ -94,6 +103,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "in-sync-after-a-lost-volume",
     breaks: "C6, R5",
+    seed: 3,
     edits: [
       {
         file: "broker/controller/registration.ts",
@@ -105,6 +115,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "fetch-of-an-old-broker-epoch-counts",
     breaks: "C7, R2",
+    seed: 8,
     edits: [
       {
         file: "broker/replication/leader-replica.ts",
@@ -121,6 +132,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "serve-without-contact",
     breaks: "R7",
+    seed: 1,
     edits: [
       {
         file: "broker/replication/contact.ts",
@@ -132,6 +144,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "retry-a-lost-compare-and-swap-blindly",
     breaks: "C1, C2",
+    seed: 1,
     edits: [
       {
         file: "broker/replication/leadership-store.ts",
@@ -143,6 +156,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "producer-ids-given-twice",
     breaks: "L4, R5",
+    seed: 34,
     edits: [
       {
         file: "broker/coordinator/transaction/producer-ids.ts",
@@ -154,6 +168,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "replay-without-the-last-entry",
     breaks: "L2, R5",
+    seed: 1,
     edits: [
       {
         file: "broker/log/journal.ts",
@@ -167,6 +182,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "lead-again-in-the-epoch-of-before-the-restart",
     breaks: "C3",
+    seed: 1,
     edits: [
       {
         file: "cluster/partition-change.ts",
@@ -183,6 +199,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "commit-below-the-minimum-in-sync",
     breaks: "R3, R5",
+    seed: 2,
     edits: [
       {
         file: "broker/replication/leader-replica.ts",
@@ -194,6 +211,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "join-on-what-was-fetched-before-the-change",
     breaks: "C7",
+    seed: 1,
     edits: [
       {
         file: "broker/replication/replica-manager.ts",

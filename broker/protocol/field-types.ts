@@ -252,8 +252,7 @@ function arrayType<T, I>(element: FieldType<T, I>): FieldType<T[] | null, readon
       return (reader) => {
         const length = readLength(reader);
         if (length < 0) return nullable ? null : refuseNull("an array");
-        // No element is smaller than a byte, so a longer array cannot be whole: nothing is allocated for it.
-        if (length > reader.remaining) throw new MalformedError("array longer than its message");
+        reader.claimElements(length);
         const out: T[] = [];
         for (let i = 0; i < length; i++) out.push(one(reader));
         return out;

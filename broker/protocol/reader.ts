@@ -5,6 +5,12 @@ export class MalformedError extends Error {
   override readonly name = "MalformedError";
 }
 
+/**
+ * Elements of all arrays of one request together: an element may be a byte on the wire and a hundred in memory, so a
+ * request of a hundred megabytes would take gigabytes. A client of a hundred thousand partitions needs fewer.
+ */
+export const MAX_REQUEST_ELEMENTS = 2 ** 18;
+
 const utf8 = new TextDecoder("utf-8", { fatal: false });
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
@@ -13,6 +19,8 @@ export class Reader {
   readonly bytes: Uint8Array;
   readonly end: number;
   position: number;
+  /** Elements of arrays that may yet be read. */
+  elementsLeft = Infinity;
   readonly #view: DataView;
 
   constructor(bytes: Uint8Array, position = 0, end = bytes.length) {
@@ -32,6 +40,14 @@ export class Reader {
     if (length < 0 || length > this.end - at) throw new MalformedError("read beyond the end");
     this.position = at + length;
     return at;
+  }
+
+  /** An array of so many elements is about to be read: nothing is allocated for one that cannot be whole. */
+  claimElements(count: number): void {
+    // No element is smaller than a byte.
+    if (count > this.remaining) throw new MalformedError("array longer than its message");
+    this.elementsLeft -= count;
+    if (this.elementsLeft < 0) throw new MalformedError("more elements than a request may have");
   }
 
   boolean(): boolean {

@@ -1,6 +1,6 @@
 import { concatBytes } from "../../lib/bytes.ts";
 import type { Decode, Decoded, Encode, Fields, Input } from "./field.ts";
-import { Reader } from "./reader.ts";
+import { MAX_REQUEST_ELEMENTS, Reader } from "./reader.ts";
 import { decodeFields, encodeFields } from "./struct-codec.ts";
 import { Writer } from "./writer.ts";
 
@@ -52,7 +52,9 @@ export function defineMessage<const F extends Fields>(
     isFlexible,
     decode(source, offset, version) {
       const decode = (decoders[version] ??= decodeFields(fields, version, isFlexible(version)));
-      return decode(new Reader(source, offset));
+      const reader = new Reader(source, offset);
+      if (head.kind === "request") reader.elementsLeft = MAX_REQUEST_ELEMENTS;
+      return decode(reader);
     },
     encode: (value, version) => concatBytes(encodeParts(value, version)),
     encodeParts,

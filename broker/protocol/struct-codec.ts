@@ -41,7 +41,9 @@ export function decodeFields<F extends Fields>(
         if (known === undefined) continue;
         // A reader of its own, that ends where the field does: what is in it is bounded by the field's length.
         const inner = new Reader(reader.bytes, at, reader.position);
+        inner.elementsLeft = reader.elementsLeft;
         out[known.name] = known.decode(inner);
+        reader.elementsLeft = inner.elementsLeft;
         if (inner.remaining > 0) throw new MalformedError("tagged field of another length");
       }
     }

@@ -11,7 +11,7 @@ import {
 import type { Topic } from "../../cluster/topic.ts";
 import { sliceName } from "../../cluster/names.ts";
 import type { KubeApi } from "../../kube/api.ts";
-import { realScheduler } from "../../lib/clock.ts";
+import { realScheduler, type Scheduler, type Timer } from "../../lib/clock.ts";
 import { type Logger, silentLogger } from "../../lib/logger.ts";
 import { systemRandom } from "../../lib/random.ts";
 import { createMemoryKubeApi } from "../../local/api/memory-kube-api.ts";
@@ -36,8 +36,9 @@ export async function startInProcessCluster(options: {
   readonly logger?: Logger;
 }): Promise<InProcessCluster> {
   const logger = options.logger ?? silentLogger;
-  const store = new ObjectStore({ scheduler: realScheduler, random: systemRandom });
-  const kube = createMemoryKubeApi({ store, scheduler: realScheduler });
+  const { scheduler, stopTimers } = stoppableScheduler();
+  const store = new ObjectStore({ scheduler, random: systemRandom });
+  const kube = createMemoryKubeApi({ store, scheduler });
   const namespace = "default";
   const clusterName = "test";
   await kube.create(brokerClusters, namespace, {
@@ -57,7 +58,7 @@ export async function startInProcessCluster(options: {
     if (storage === undefined) throw new Error(`no broker ${id}`);
     const broker = new Broker(
       {
-        scheduler: realScheduler,
+        scheduler,
         random: systemRandom,
         storage: storage.mount(),
         network: createTcpNetwork({ logger }),
@@ -94,6 +95,34 @@ export async function startInProcessCluster(options: {
     async stop() {
       operator.stop();
       await Promise.all(brokers.map((broker) => broker.drain()));
+      stopTimers();
+    },
+  };
+}
+
+/** Real time until it is stopped: a broker's periodic work ends with its process, and this one goes on. */
+function stoppableScheduler(): { readonly scheduler: Scheduler; stopTimers(): void } {
+  const pending = new Set<Timer>();
+  const scheduler: Scheduler = {
+    ...realScheduler,
+    after(delay, callback) {
+      const timer = realScheduler.after(delay, () => {
+        pending.delete(timer);
+        callback();
+      });
+      pending.add(timer);
+      return {
+        cancel: () => {
+          pending.delete(timer);
+          timer.cancel();
+        },
+      };
+    },
+  };
+  return {
+    scheduler,
+    stopTimers: () => {
+      for (const timer of pending) timer.cancel();
     },
   };
 }

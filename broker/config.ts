@@ -1,5 +1,6 @@
 import { HOUR, type Bytes, type Millis, MIB, MINUTE } from "../lib/units.ts";
 import { type ConfigDefinition, refusal } from "./config-definition.ts";
+import { RACK_AWARE_SELECTOR } from "./replication/read-replica.ts";
 import type { LogOptions } from "./log/log-manager.ts";
 
 /** The largest long of Kafka's, for "without limit": as a number it is rounded, which no use of it minds. */
@@ -70,6 +71,13 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
   ),
   flag("unclean.leader.election.enable", false, "A replica that may lack records may lead."),
   int("broker.session.timeout.ms", 2000, 100, "Silence after which a broker is taken for dead."),
+  text("broker.rack", null, "Where this broker is: a zone. Set from spec.rackKey."),
+  text(
+    "replica.selector.class",
+    null,
+    "RackAwareReplicaSelector: a consumer reads from a replica in its rack (client.rack).",
+    [RACK_AWARE_SELECTOR],
+  ),
   int("broker.heartbeat.interval.ms", 300, 10, "Between two heartbeats to the controller."),
   int(
     "replica.lag.time.max.ms",
@@ -266,6 +274,10 @@ export class BrokerConfig {
   }
   get replicaFetchResponseMaxBytes(): Bytes {
     return this.number("replica.fetch.response.max.bytes");
+  }
+  /** Consumers are sent to a replica in their rack (KIP-392). */
+  get readsFromNearest(): boolean {
+    return this.text("replica.selector.class") === RACK_AWARE_SELECTOR;
   }
   get leaderSettleMs(): Millis {
     return this.number("forebay.leader.settle.ms");

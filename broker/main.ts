@@ -37,10 +37,12 @@ export async function runBroker(env: NodeJS.ProcessEnv): Promise<void> {
     broker: brokerId,
   });
   const configFile = env["FOREBAY_CONFIG"];
-  const config = loadBrokerConfig(
+  const given = loadBrokerConfig(
     configFile === undefined ? "" : readFileSync(configFile, "utf8"),
     env,
   );
+  const rack = env["FOREBAY_RACK"] || given.text("broker.rack");
+  const config = rack === "" ? given : given.with(new Map([["broker.rack", rack]]));
   const panic = panicWith(logger);
   process.on("uncaughtException", panic);
   process.on("unhandledRejection", panic);
@@ -63,7 +65,7 @@ export async function runBroker(env: NodeJS.ProcessEnv): Promise<void> {
       clusterName,
       namespace,
       brokerId,
-      ...(env["FOREBAY_RACK"] ? { rack: env["FOREBAY_RACK"] } : {}),
+      ...(rack === "" ? {} : { rack }),
       version: VERSION,
       config,
       listen: {

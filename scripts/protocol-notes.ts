@@ -13,8 +13,8 @@ export const apiNotes: Readonly<Record<string, ApiNotes>> = {
     limits: "versions 0 to 2 are offered but refused, as Kafka does (KAFKA-18659)",
   },
   Fetch: {
-    kips: "74, 98 (4), 107 (5), 227 (7), 320 (9, 12), 110 (10), 516 (13), 903 (15), 951 (16), 1166 (18)",
-    limits: "no reading from the nearest replica (KIP-392), no tiered storage (KIP-405)",
+    kips: "74, 98 (4), 107 (5), 227 (7), 320 (9, 12), 110 (10), 392 (11), 516 (13), 903 (15), 951 (16), 1166 (18)",
+    limits: "no tiered storage (KIP-405)",
   },
   ListOffsets: {
     kips: "79, 98 (2), 320 (4), 207 (5), 734 (7), 405 (8), 1005 (9), 1075 (10), 1023 (11)",

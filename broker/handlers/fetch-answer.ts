@@ -1,3 +1,4 @@
+import type { BrokerId } from "../../cluster/broker.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type { FetchRequest, fetchResponse } from "../protocol/messages/fetch.ts";
 import { type InputOf, ZERO_UUID } from "../protocol/schema.ts";
@@ -17,13 +18,25 @@ const NO_RECORDS = new Uint8Array(0);
 /** First version that tells the leader to one who asked another broker (KIP-951). */
 const LEADER_HINTS = 16;
 
+/** What a long poll waits to change. */
+export interface ReadMark {
+  /** Where reading ends. */
+  readonly end: number;
+  readonly leaderEpoch: number;
+  readonly isLeader: boolean;
+  /** High watermark that a follower is to be told of at once, else -1. */
+  readonly told: number;
+}
+
 /** What one partition has for a fetch now. */
 export interface Found {
   readonly asked: FetchPartition;
   readonly partition?: HostedPartition;
   readonly read?: LogRead;
-  /** Where reading ended, and in which leadership, when the read began. */
-  readonly seen?: { readonly end: number; readonly leaderEpoch: number };
+  /** As it was when the read began. */
+  readonly seen?: ReadMark;
+  /** A replica nearer to the consumer: it is to read there (KIP-392). */
+  readonly preferred?: BrokerId;
   readonly diverging?: EpochEnd;
   readonly error?: unknown;
 }
@@ -91,7 +104,7 @@ function refusedAnswer(
 }
 
 function foundAnswer(
-  { asked, partition, read, diverging }: Found,
+  { asked, partition, read, diverging, preferred }: Found,
   request: FetchRequest,
   scope: FetchScope,
 ): PartitionAnswer | undefined {
@@ -99,8 +112,8 @@ function foundAnswer(
   const logStartOffset = partition?.log.logStartOffset ?? -1;
   const same =
     asked.told?.highWatermark === highWatermark && asked.told.logStartOffset === logStartOffset;
-  if (scope.incremental && same && diverging === undefined && (read?.bytes ?? 0) === 0)
-    return undefined;
+  const nothing = diverging === undefined && preferred === undefined && (read?.bytes ?? 0) === 0;
+  if (scope.incremental && same && nothing) return undefined;
   asked.told = { highWatermark, logStartOffset };
   return {
     partitionIndex: asked.partition,
@@ -112,6 +125,7 @@ function foundAnswer(
     ...(diverging === undefined
       ? {}
       : { divergingEpoch: { epoch: diverging.leaderEpoch, endOffset: diverging.endOffset } }),
+    ...(preferred === undefined ? {} : { preferredReadReplica: preferred }),
     records: read === undefined ? NO_RECORDS : read.parts,
   };
 }

@@ -1,19 +1,32 @@
+import type { BrokerId } from "../../cluster/broker.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type { FetchRequest } from "../protocol/messages/fetch.ts";
 import { ProtocolError } from "../errors.ts";
 import type { FetchPartition, FetchScope } from "../fetch-session.ts";
 import type { EpochEnd } from "../log/types.ts";
 import { divergence } from "../replication/follower-replica.ts";
+import { preferredReadReplica } from "../replication/read-replica.ts";
 import type { HostedPartition } from "../replication/types.ts";
-import { checkLeaderEpoch, codeOf, partitionOf, topicOf } from "./common.ts";
-import { fetchAnswer, type FetchAnswer, type Found, releaseAll } from "./fetch-answer.ts";
+import { checkLeaderEpoch, codeOf, endpointOf, partitionOf, topicOf } from "./common.ts";
+import {
+  fetchAnswer,
+  type FetchAnswer,
+  type Found,
+  type ReadMark,
+  releaseAll,
+} from "./fetch-answer.ts";
 import { HeldAnswer, type HoldingHandler, type RequestContext } from "./handler.ts";
 
 const READ_COMMITTED = 1;
+/** First version that may be sent to a nearer replica, and read from a follower (KIP-392). */
+const NEAREST_REPLICA = 11;
 /** First version that names topics by id (KIP-516). */
 const TOPIC_IDS = 13;
 
-/** Long-polling fetch of consumers, and of followers on the internal listener (KIP-74, KIP-227, KIP-320, KIP-951). */
+/**
+ * Long-polling fetch of consumers, from leaders and followers (KIP-392), and of followers on the internal listener (KIP-74,
+ * KIP-227, KIP-320, KIP-951).
+ */
 export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
   context,
   request,
@@ -33,7 +46,7 @@ export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
     topicIds: version >= TOPIC_IDS,
     now: scheduler.now(),
   });
-  const fetch = new Fetch(context, request, replicaId, scope);
+  const fetch = new Fetch(context, request, replicaId, scope, version);
   const stopWatching = context.connection?.whenClosed(() => {
     fetch.abandoned = true;
   });
@@ -72,6 +85,10 @@ class Fetch {
   readonly #request: FetchRequest;
   readonly #replicaId: number;
   readonly #scope: FetchScope;
+  /** Consumers may read from followers, and are told of nearer ones. */
+  readonly #anyReplica: boolean;
+  /** Followers are told at once how far is committed: consumers read there. */
+  readonly #tellsHighWatermark: boolean;
   abandoned = false;
 
   constructor(
@@ -79,7 +96,14 @@ class Fetch {
     request: FetchRequest,
     replicaId: number,
     scope: FetchScope,
+    version: number,
   ) {
+    const isReplica = replicaId >= 0;
+    const { readsFromNearest } = context.services.config;
+    // One without a rack is at a follower because its metadata is old, and better off at the leader.
+    this.#anyReplica =
+      readsFromNearest && !isReplica && version >= NEAREST_REPLICA && request.rackId !== "";
+    this.#tellsHighWatermark = readsFromNearest && isReplica;
     this.#context = context;
     this.#request = request;
     this.#replicaId = replicaId;
@@ -102,6 +126,7 @@ class Fetch {
           currentLeaderEpoch: asked.currentLeaderEpoch,
           fetchOffset: asked.fetchOffset,
           lastFetchedEpoch: asked.lastFetchedEpoch,
+          logStartOffset: asked.logStartOffset,
         });
         if (diverging !== undefined) refused.set(asked, { asked, partition, diverging });
       } catch (error) {
@@ -149,9 +174,12 @@ class Fetch {
   #read(asked: FetchPartition, left: number, minOneBatch: boolean): Found | Promise<Found> {
     try {
       const partition = this.#partition(asked);
-      partition.requireLeader();
+      if (this.#anyReplica) partition.requireReplica();
+      else partition.requireLeader();
       const diverging = this.#replicaId >= 0 ? undefined : this.#checkConsumer(asked, partition);
       if (diverging !== undefined) return { asked, partition, diverging };
+      const preferred = this.#nearer(asked, partition);
+      if (preferred !== undefined) return { asked, partition, preferred };
       const seen = this.#mark(partition);
       const maxBytes = Math.max(0, Math.min(asked.maxBytes, left));
       const upTo = this.#replicaId >= 0 ? Infinity : seen.end;
@@ -176,15 +204,37 @@ class Fetch {
     );
   }
 
+  /** The replica in the consumer's rack, where it should read instead (KIP-392). */
+  #nearer(asked: FetchPartition, partition: HostedPartition): BrokerId | undefined {
+    const { services, listener } = this.#context;
+    const { rackId } = this.#request;
+    if (!this.#anyReplica || !partition.isLeader) return undefined;
+    const { metadata } = services;
+    return preferredReadReplica(
+      rackId,
+      asked.fetchOffset,
+      metadata.brokers.get(services.brokerId)?.rack,
+      partition.readableFollowers(),
+      (id) => {
+        const broker = metadata.brokers.get(id);
+        const reachable =
+          broker?.state === "running" && endpointOf(metadata, id, listener) !== undefined;
+        return reachable ? broker.rack : undefined;
+      },
+    );
+  }
+
   /** Where reading ends for this reader, and in which leadership. */
-  #mark(partition: HostedPartition): { readonly end: number; readonly leaderEpoch: number } {
-    const { leaderEpoch } = partition;
-    if (this.#replicaId >= 0) return { end: partition.log.logEndOffset, leaderEpoch };
+  #mark(partition: HostedPartition): ReadMark {
+    const { leaderEpoch, isLeader, highWatermark } = partition;
     const committed = this.#request.isolationLevel === READ_COMMITTED;
-    return {
-      end: committed ? partition.lastStableOffset : partition.highWatermark,
-      leaderEpoch,
-    };
+    const end =
+      this.#replicaId >= 0
+        ? partition.log.logEndOffset
+        : committed
+          ? partition.lastStableOffset
+          : highWatermark;
+    return { end, leaderEpoch, isLeader, told: this.#tellsHighWatermark ? highWatermark : -1 };
   }
 
   /** Enough to answer: bytes as asked for, or anything that the client has to know at once. */
@@ -193,6 +243,11 @@ class Fetch {
     let bytes = 0;
     for (const one of found) {
       if (one.error !== undefined || one.diverging !== undefined) return true;
+      if (one.preferred !== undefined) return true;
+      const told = one.asked.told?.highWatermark;
+      if (this.#tellsHighWatermark && told !== undefined && one.seen !== undefined) {
+        if (one.seen.told > told) return true;
+      }
       bytes += one.read?.bytes ?? 0;
     }
     return bytes >= this.#request.minBytes;
@@ -231,7 +286,12 @@ class Fetch {
     const { topicId, partition: index } = partition;
     if (this.#context.services.replicas.byTopicId(topicId, index) !== partition) return true;
     const now = this.#mark(partition);
-    return !partition.isLeader || now.end !== seen.end || now.leaderEpoch !== seen.leaderEpoch;
+    return (
+      now.end !== seen.end ||
+      now.told !== seen.told ||
+      now.isLeader !== seen.isLeader ||
+      now.leaderEpoch !== seen.leaderEpoch
+    );
   }
 }
 

@@ -3,6 +3,7 @@ import type { PartitionState } from "../../cluster/partition-slice.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { Offset } from "../log/types.ts";
+import type { ReadableReplica } from "./read-replica.ts";
 
 /** What a leader knows of one follower, from its fetches. */
 interface FollowerProgress {
@@ -15,6 +16,8 @@ interface FollowerProgress {
   lastFetchAt: Millis;
   /** Log end offset of the leader at its last fetch: reaching it later means having been caught up then. */
   leaderEndAtLastFetch: Offset;
+  /** Where its log begins, as its last fetch said. */
+  logStartOffset: Offset;
 }
 
 /** A change of the ISR that has been sent and whose outcome is not known (KIP-497). */
@@ -121,7 +124,8 @@ export class LeaderReplica {
 
   /**
    * A follower asked for `fetchOffset`, so it has everything before it on stable storage (R2).
-   * @param logEndOffset of this leader, now. @returns whether the high watermark moved.
+   * @param logEndOffset of this leader, now. @param logStartOffset of the follower.
+   * @returns whether the high watermark moved.
    */
   onFollowerFetch(
     id: BrokerId,
@@ -129,6 +133,7 @@ export class LeaderReplica {
     fetchOffset: Offset,
     logEndOffset: Offset,
     now: Millis,
+    logStartOffset: Offset = 0,
   ): boolean {
     assert(fetchOffset <= logEndOffset, "a fetch beyond the log end is refused before it counts");
     const follower = this.#followers.get(id);
@@ -145,6 +150,7 @@ export class LeaderReplica {
     follower.stableOffset = fetchOffset;
     follower.lastFetchAt = now;
     follower.leaderEndAtLastFetch = logEndOffset;
+    follower.logStartOffset = logStartOffset;
     return this.#advance();
   }
 
@@ -194,6 +200,14 @@ export class LeaderReplica {
     return this.#followers.get(id)?.stableOffset ?? -1;
   }
 
+  /** In-sync followers with what each is known to have (KIP-392). */
+  *readable(): Iterable<ReadableReplica> {
+    for (const [id, { stableOffset, logStartOffset, caughtUpAt }] of this.#followers) {
+      if (stableOffset < 0 || !this.#state.isr.includes(id)) continue;
+      yield { id, logEndOffset: stableOffset, logStartOffset, caughtUpAt };
+    }
+  }
+
   /** Smallest stable offset over the maximal ISR, if the committed ISR is large enough (R2, R3). */
   #advance(): boolean {
     // An ELR says that nothing was committed since its members left: true only if nothing is.
@@ -217,5 +231,6 @@ function newFollower(now: Millis): FollowerProgress {
     caughtUpAt: now,
     lastFetchAt: now,
     leaderEndAtLastFetch: Number.MAX_SAFE_INTEGER,
+    logStartOffset: 0,
   };
 }

@@ -10,6 +10,7 @@ import { ErrorCode } from "../protocol/error-codes.ts";
 import type { Contact } from "./contact.ts";
 import { divergence } from "./follower-replica.ts";
 import { LeaderReplica } from "./leader-replica.ts";
+import type { ReadableReplica } from "./read-replica.ts";
 import type { FollowerFetch, HostedPartition } from "./types.ts";
 
 /** An acks=all append that waits for the high watermark. */
@@ -179,6 +180,20 @@ export class Partition implements HostedPartition {
     return leader;
   }
 
+  requireReplica(): void {
+    if (this.#following === undefined) {
+      this.requireLeader();
+      return;
+    }
+    if (this.#closed || !this.#context.contact.inTouch(this.#context.scheduler.now())) {
+      throw new ProtocolError(ErrorCode.NOT_LEADER_OR_FOLLOWER);
+    }
+  }
+
+  readableFollowers(): Iterable<ReadableReplica> {
+    return this.#leaderReplica?.readable() ?? [];
+  }
+
   append(records: Uint8Array, acks: number, origin: "client" | "coordinator"): AppendResult {
     const leader = this.requireLeader();
     if (acks === -1 && !leader.enoughInSync) throw new ProtocolError(ErrorCode.NOT_ENOUGH_REPLICAS);
@@ -238,6 +253,7 @@ export class Partition implements HostedPartition {
       fetch.fetchOffset,
       this.log.logEndOffset,
       this.#context.scheduler.now(),
+      fetch.logStartOffset,
     );
     this.#advanced(moved);
     if (!leader.isr.includes(fetch.replicaId)) this.#context.onOutsider(this);

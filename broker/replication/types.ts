@@ -1,6 +1,7 @@
 import type { BrokerId } from "../../cluster/broker.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { AppendResult, EpochEnd, Offset, PartitionLog } from "../log/types.ts";
+import type { ReadableReplica } from "./read-replica.ts";
 
 export interface TopicPartition {
   readonly topic: string;
@@ -39,6 +40,13 @@ export interface HostedPartition {
   /** Throws NOT_LEADER_OR_FOLLOWER unless this broker leads and is in touch (docs/invariants.md R7). */
   requireLeader(): unknown;
   /**
+   * What consumers may read here, as the leader or, up to the high watermark that this follower knows of, as a follower
+   * (KIP-392). Throws NOT_LEADER_OR_FOLLOWER when it is neither or out of touch (R7).
+   */
+  requireReplica(): void;
+  /** In-sync followers that consumers may be sent to; none unless this broker leads. */
+  readableFollowers(): Iterable<ReadableReplica>;
+  /**
    * Checks a follower's fetch and takes it as its acknowledgement of all before `fetchOffset`; to be called for every
    * partition of every follower fetch, parked or not, before its records are read.
    * @returns where the follower has to look for common ground (divergingEpoch), or undefined. Throws
@@ -54,6 +62,8 @@ export interface FollowerFetch {
   readonly currentLeaderEpoch: number;
   readonly fetchOffset: Offset;
   readonly lastFetchedEpoch: number;
+  /** Where the follower's log begins; -1 when it does not say. */
+  readonly logStartOffset: Offset;
 }
 
 /** What handlers and coordinators ask of the replicas on this broker. */

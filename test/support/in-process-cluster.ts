@@ -34,6 +34,8 @@ export async function startInProcessCluster(options: {
   readonly basePort: number;
   readonly config?: Readonly<Record<string, string>>;
   readonly logger?: Logger;
+  /** Rack of each broker, by id. */
+  readonly racks?: readonly string[];
 }): Promise<InProcessCluster> {
   const logger = options.logger ?? silentLogger;
   const { scheduler, stopTimers } = stoppableScheduler();
@@ -73,6 +75,7 @@ export async function startInProcessCluster(options: {
         namespace,
         brokerId: id,
         version: "test",
+        ...(options.racks?.[id] === undefined ? {} : { rack: options.racks[id] }),
         config,
         listen: {
           host: "127.0.0.1",

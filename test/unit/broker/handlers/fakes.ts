@@ -22,6 +22,7 @@ import type { AppendResult, LogRead, PartitionLog } from "../../../../broker/log
 import { MetadataImage } from "../../../../broker/metadata/image.ts";
 import { ErrorCode, errorName } from "../../../../broker/protocol/error-codes.ts";
 import type { MessageDefinition } from "../../../../broker/protocol/schema.ts";
+import type { ReadableReplica } from "../../../../broker/replication/read-replica.ts";
 import type { BrokerServices } from "../../../../broker/services.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
@@ -111,6 +112,7 @@ export class FakeHosted {
   outOfTouch = false;
   highWatermark = 0;
   epochStartOffset = 0;
+  followers: ReadableReplica[] = [];
 
   constructor(topic: string, topicId: string, partition: number) {
     this.topic = topic;
@@ -131,6 +133,12 @@ export class FakeHosted {
   requireLeader(): void {
     if (!this.isLeader || this.outOfTouch)
       throw new ProtocolError(ErrorCode.NOT_LEADER_OR_FOLLOWER);
+  }
+  requireReplica(): void {
+    if (this.isLeader || this.leader < 0 || this.outOfTouch) this.requireLeader();
+  }
+  readableFollowers(): readonly ReadableReplica[] {
+    return this.isLeader ? this.followers : [];
   }
   followerFetch(): undefined {
     this.requireLeader();

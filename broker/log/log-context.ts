@@ -2,6 +2,7 @@ import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Arena } from "./arena.ts";
 import type { Journal } from "./journal.ts";
+import type { ReadBuffers } from "./read-buffers.ts";
 import type { Storage } from "./storage.ts";
 
 /** What all logs of a broker share. */
@@ -11,6 +12,7 @@ export interface LogContext {
   readonly logger: Logger;
   readonly arena: Arena;
   readonly journal: Journal;
+  readonly readBuffers: ReadBuffers;
   /** What is done now comes out of the journal and does not go into it again. */
   readonly replaying: () => boolean;
   readonly panic: (error: unknown) => never;

@@ -8,6 +8,7 @@ import type { LogContext } from "./log-context.ts";
 import { DEFAULT_LOG_OPTIONS, type LogManagerOptions, type LogOptions } from "./log-options.ts";
 import { JournaledLog } from "./partition-log.ts";
 import { ProducerState } from "./producer-state.ts";
+import { ReadBuffers } from "./read-buffers.ts";
 import { Recovery } from "./recovery.ts";
 import { segmentsToDrop } from "./retention.ts";
 import { Segment } from "./segment.ts";
@@ -48,6 +49,7 @@ export async function openLogManager(given: LogManagerOptions): Promise<LogManag
     get journal() {
       return present(opened.journal, "the journal is open once it was replayed");
     },
+    readBuffers: new ReadBuffers(),
     replaying: () => opened.journal === undefined,
     panic,
   };
@@ -142,7 +144,7 @@ class JournaledLogManager implements LogManager {
       topicIdBytes: uuidBytes(identity.topicId),
       config,
       context: this.#context,
-      segments: new SegmentList(storage, directory, [segment]),
+      segments: new SegmentList(storage, directory, [segment], this.#context.readBuffers),
       epochs: new LeaderEpochCache(),
       producers: new ProducerState(),
       logStartOffset: 0,

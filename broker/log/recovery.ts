@@ -89,7 +89,7 @@ export class Recovery {
     recoveryPoint: number,
     logStartOffset: number,
   ): Promise<SegmentList> {
-    const { storage, scheduler } = this.#context;
+    const { storage, scheduler, readBuffers } = this.#context;
     const now = scheduler.wallNow();
     const segments: Segment[] = [];
     for (const name of await storage.list(directory)) {
@@ -108,7 +108,7 @@ export class Recovery {
     if (segments.length === 0) {
       segments.push(new Segment(storage, directory, logStartOffset, 0, now));
     }
-    const list = new SegmentList(storage, directory, segments);
+    const list = new SegmentList(storage, directory, segments, readBuffers);
     // Deleted by retention, and back because their names' removal was not synced.
     for (const segment of list.dropBefore(logStartOffset)) await segment.remove();
     return list;

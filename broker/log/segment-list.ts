@@ -11,12 +11,11 @@ import {
   crcMatches,
 } from "../protocol/record-batch.ts";
 import { ProducerState } from "./producer-state.ts";
+import { LOOKAHEAD_BYTES, READ_BYTES, type ReadBuffer, type ReadBuffers } from "./read-buffers.ts";
 import { Segment, segmentName } from "./segment.ts";
 import type { Storage } from "./storage.ts";
 import type { LogConfig, LogRead, Offset } from "./types.ts";
 
-/** Read ahead of a cold read: the sparse index lands at most this far before the offset. */
-const LOOKAHEAD_BYTES = 64 * 1024;
 /** Positions in Kafka's indexes are 32-bit. */
 const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
 
@@ -24,11 +23,13 @@ const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
 export class SegmentList {
   readonly #storage: Storage;
   readonly #directory: string;
+  readonly #buffers: ReadBuffers;
   #segments: Segment[];
 
-  constructor(storage: Storage, directory: string, segments: Segment[]) {
+  constructor(storage: Storage, directory: string, segments: Segment[], buffers: ReadBuffers) {
     this.#storage = storage;
     this.#directory = directory;
+    this.#buffers = buffers;
     this.#segments = segments;
   }
 
@@ -122,7 +123,7 @@ export class SegmentList {
       this.#readSegment(segment, offset, maxBytes, upTo, minOneBatch),
     );
     if (found === undefined) return undefined;
-    return { parts: [found], bytes: found.length, release: () => undefined };
+    return { parts: [found.bytes], bytes: found.bytes.length, release: found.release };
   }
 
   /** Looks through the segments from the one that holds `offset`, each of which stays open meanwhile. */
@@ -156,49 +157,36 @@ export class SegmentList {
     maxBytes: number,
     upTo: Offset,
     minOneBatch: boolean,
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<ReadBuffer | undefined> {
+    const most = Math.min(maxBytes, READ_BYTES);
     let position = await segment.positionFor(offset);
-    let want = maxBytes + LOOKAHEAD_BYTES;
+    let want = most + LOOKAHEAD_BYTES;
     for (;;) {
       const length = Math.min(want, segment.written - position);
       if (length < BATCH_HEADER_BYTES) return undefined;
-      const buffer = new Uint8Array(length);
-      const filled = await segment.read(position, buffer);
-      const bytes = buffer.subarray(0, filled);
-      let start = -1;
-      let at = 0;
-      let needed = 0;
-      for (;;) {
-        const size = batchSizeAt(bytes, at);
-        if (size === undefined || bytes.length - at < BATCH_HEADER_BYTES) break;
-        if (size < BATCH_HEADER_BYTES) throw damaged("batch length");
-        const header = batchHeaderAt(bytes, at, size);
-        if (header.baseOffset >= upTo) break;
-        if (header.lastOffset < offset) {
-          at += size;
-          continue;
+      const buffer = this.#buffers.take(length);
+      let kept = false;
+      try {
+        const filled = await segment.read(position, buffer.bytes);
+        const bytes = buffer.bytes.subarray(0, filled);
+        const { start, end, needed } = wholeBatches(bytes, offset, upTo, most, minOneBatch);
+        if (start >= 0 && end > start) {
+          kept = true;
+          return { bytes: bytes.subarray(start, end), release: buffer.release };
         }
-        if (start < 0) start = at;
-        const whole = at + size <= bytes.length;
-        const first = at === start;
-        if (at + size - start > maxBytes && !(first && minOneBatch)) break;
-        if (!whole) {
-          if (first) needed = size;
-          break;
+        if (start >= 0 && needed > 0) {
+          position += start;
+          want = needed;
+        } else if (start >= 0) {
+          return NOTHING;
+        } else {
+          if (end === 0 || position + end >= segment.written) return undefined;
+          position += end;
+          want = most + LOOKAHEAD_BYTES;
         }
-        if (!crcMatches(bytes, header)) throw damaged("checksum");
-        at += size;
+      } finally {
+        if (!kept) buffer.release();
       }
-      if (start >= 0 && at > start) return bytes.subarray(start, at);
-      if (start >= 0 && needed > 0) {
-        position += start;
-        want = needed;
-        continue;
-      }
-      if (start >= 0) return new Uint8Array(0);
-      if (at === 0 || position + at >= segment.written) return undefined;
-      position += at;
-      want = maxBytes + LOOKAHEAD_BYTES;
     }
   }
 
@@ -346,4 +334,40 @@ export class SegmentList {
 
 function damaged(what: string): ProtocolError {
   return new ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, `damaged segment: ${what}`);
+}
+
+const NOTHING: ReadBuffer = { bytes: new Uint8Array(0), release: () => undefined };
+
+/**
+ * The batches in `bytes` from the one that holds `offset` on (`start`, -1 if there is none) as far as they are whole and
+ * within the bounds (`end`, else the place to go on from). Their checksums are right.
+ * @returns also how many bytes the first one takes if it is not whole
+ */
+function wholeBatches(
+  bytes: Uint8Array,
+  offset: Offset,
+  upTo: Offset,
+  maxBytes: number,
+  minOneBatch: boolean,
+): { readonly start: number; readonly end: number; readonly needed: number } {
+  let start = -1;
+  let at = 0;
+  for (;;) {
+    const size = batchSizeAt(bytes, at);
+    if (size === undefined || bytes.length - at < BATCH_HEADER_BYTES) break;
+    if (size < BATCH_HEADER_BYTES) throw damaged("batch length");
+    const header = batchHeaderAt(bytes, at, size);
+    if (header.baseOffset >= upTo) break;
+    if (header.lastOffset < offset) {
+      at += size;
+      continue;
+    }
+    if (start < 0) start = at;
+    const first = at === start;
+    if (at + size - start > maxBytes && !(first && minOneBatch)) break;
+    if (at + size > bytes.length) return { start, end: at, needed: first ? size : 0 };
+    if (!crcMatches(bytes, header)) throw damaged("checksum");
+    at += size;
+  }
+  return { start, end: at, needed: 0 };
 }

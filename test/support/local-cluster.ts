@@ -115,10 +115,16 @@ export class LocalCluster {
   }
 }
 
-/** The first of `count` ports in a row that are free. */
+/** Below the ports that the kernel gives to outgoing connections, of which there may be many. */
+const FIRST_PORT = 12_000;
+const END_PORT = 32_000;
+
+/** The first of `count` ports in a row that are free; different processes begin to look at different places. */
 export async function freePorts(count: number): Promise<number> {
-  const first = 30_000 + (process.pid % 500) * 20;
-  for (let port = first; port < 60_000; port += count) {
+  const range = END_PORT - FIRST_PORT - count;
+  const start = (process.pid * 61) % range;
+  for (let tried = 0; tried < range; tried += count) {
+    const port = FIRST_PORT + ((start + tried) % range);
     const free = await Promise.all(Array.from({ length: count }, (_, at) => isFree(port + at)));
     if (free.every(Boolean)) return port;
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { leases } from "../../../../cluster/resources.ts";
+import { ControllerLease, type Holder } from "../../../../broker/controller/controller-lease.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
 import { createMemoryKubeApi } from "../../../../local/api/memory-kube-api.ts";

@@ -6,6 +6,7 @@ import type { Lease } from "../../kube/objects.ts";
 import { microTime, type Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
+import { clusterOwner } from "../metadata/cluster-owner.ts";
 
 /** The process that holds the Lease: broker id and broker epoch, as `<id>:<epoch>`. */
 export interface Holder {
@@ -220,11 +221,17 @@ export class ControllerLease {
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
     }
+    const owner = await clusterOwner(kube, namespace, clusterName);
     try {
       return await kube.create(leases, namespace, {
         apiVersion: "coordination.k8s.io/v1",
         kind: "Lease",
-        metadata: { name, namespace, labels: { [CLUSTER_LABEL]: clusterName } },
+        metadata: {
+          name,
+          namespace,
+          labels: { [CLUSTER_LABEL]: clusterName },
+          ownerReferences: [owner],
+        },
         spec: { holderIdentity: "", leaseDurationSeconds: DURATION_SECONDS },
       });
     } catch (error) {

@@ -8,7 +8,6 @@ import { restart } from "../../cluster/partition-change.ts";
 import {
   API_VERSION,
   BROKER_ID_LABEL,
-  brokerClusters,
   brokers,
   CLUSTER_LABEL,
   partitionSlices,
@@ -27,6 +26,7 @@ import type { Random } from "../../lib/random.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import type { LeadershipStore } from "../replication/leadership-store.ts";
+import { clusterOwner } from "../metadata/cluster-owner.ts";
 
 /** What a registered broker is and what it may not do. */
 export interface Registered {
@@ -145,8 +145,7 @@ async function bumpEpoch(options: RegistrationOptions): Promise<BrokerObject> {
 
 async function create(options: RegistrationOptions): Promise<BrokerObject> {
   const { kube, namespace, clusterName, brokerId } = options;
-  const cluster = await kube.get(brokerClusters, namespace, clusterName);
-  const uid = cluster.metadata.uid ?? "";
+  const owner = await clusterOwner(kube, namespace, clusterName);
   return kube.create(brokers, namespace, {
     apiVersion: API_VERSION,
     kind: "Broker",
@@ -154,15 +153,7 @@ async function create(options: RegistrationOptions): Promise<BrokerObject> {
       name: objectName(options),
       namespace,
       labels: { [CLUSTER_LABEL]: clusterName, [BROKER_ID_LABEL]: String(brokerId) },
-      ownerReferences: [
-        {
-          apiVersion: API_VERSION,
-          kind: "BrokerCluster",
-          name: clusterName,
-          uid,
-          controller: true,
-        },
-      ],
+      ownerReferences: [owner],
     },
     spec: { cluster: clusterName, id: brokerId },
   });

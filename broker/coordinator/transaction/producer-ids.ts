@@ -6,6 +6,7 @@ import type { Scheduler } from "../../../lib/clock.ts";
 import type { Logger } from "../../../lib/logger.ts";
 import type { Millis } from "../../../lib/units.ts";
 import { ProtocolError } from "../../errors.ts";
+import { clusterOwner } from "../../metadata/cluster-owner.ts";
 import { ErrorCode } from "../../protocol/error-codes.ts";
 
 interface ConfigMap extends KubeObject {
@@ -107,10 +108,16 @@ export class ProducerIds {
       // fewer than one a millisecond were used.
       const first = Math.floor(scheduler.wallNow() / PRODUCER_ID_BLOCK) * PRODUCER_ID_BLOCK;
       try {
+        const owner = await clusterOwner(kube, namespace, clusterName);
         await kube.create(configMaps, namespace, {
           apiVersion: "v1",
           kind: "ConfigMap",
-          metadata: { name, namespace, labels: { [CLUSTER_LABEL]: clusterName } },
+          metadata: {
+            name,
+            namespace,
+            labels: { [CLUSTER_LABEL]: clusterName },
+            ownerReferences: [owner],
+          },
           data: { [NEXT]: String(first + PRODUCER_ID_BLOCK) },
         });
         this.#ranges.push({ next: first, end: first + PRODUCER_ID_BLOCK });

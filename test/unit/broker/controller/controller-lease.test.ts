@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { leases } from "../../../../cluster/resources.ts";
+import { API_VERSION, brokerClusters, leases } from "../../../../cluster/resources.ts";
 import { ControllerLease, type Holder } from "../../../../broker/controller/controller-lease.ts";
+import type { Lease } from "../../../../kube/objects.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
 import { createMemoryKubeApi } from "../../../../local/api/memory-kube-api.ts";
@@ -20,6 +21,15 @@ class World {
   readonly #store = new ObjectStore({ scheduler: this.scheduler, random: seededRandom(1) });
   /** Brokers whose requests to the API fail. */
   readonly cutOff = new Set<number>();
+  readonly clusterUid = this.#store.create(brokerClusters, "default", {
+    apiVersion: API_VERSION,
+    kind: brokerClusters.kind,
+    metadata: { name: "c" },
+  }).metadata.uid;
+
+  get stored(): Lease | undefined {
+    return this.#store.find(leases, "default", "c-controller");
+  }
 
   observer(id: number): Observer {
     const { scheduler, cutOff } = this;
@@ -70,6 +80,8 @@ describe("the controller's Lease", () => {
     await world.scheduler.advance(20_000);
     assert.deepEqual([first.lease.held, second.lease.held], [true, false]);
     assert.deepEqual(second.holder, { id: 0, epoch: 1 });
+    // It goes when the cluster goes.
+    assert.equal(world.stored?.metadata.ownerReferences?.[0]?.uid, world.clusterUid);
   });
 
   const CASES: readonly {

@@ -43,8 +43,11 @@ class OneObject {
       if (this.down) throw new ServerBusyError(503, "ServiceUnavailable", "down");
     };
     return {
-      get: async () => {
+      get: async ({ plural }: { readonly plural: string }) => {
         await up();
+        if (plural === "brokerclusters") {
+          return { apiVersion: "", kind: "", metadata: { name: "c", uid: "u" } };
+        }
         if (this.object === undefined) throw new NotFoundError(404, "NotFound", "none");
         return this.object;
       },
@@ -94,6 +97,8 @@ describe("ProducerIds", () => {
     const ids = await Promise.all(Array.from({ length: 100 }, () => broker.next()));
     assert.equal(new Set(ids).size, 100);
     assert.equal(object.writes, 1);
+    // It goes when the cluster goes.
+    assert.equal(object.object?.metadata.ownerReferences?.[0]?.uid, "u");
   });
 
   it("gives up a block whose write had an unknown outcome", async () => {

@@ -12,6 +12,7 @@ import { openLogManager } from "./log/log-manager.ts";
 import type { LogManager } from "./log/types.ts";
 import { MetadataImage } from "./metadata/image.ts";
 import { MetadataWatcher } from "./metadata/watcher.ts";
+import { watchClusterDeletion } from "./metadata/cluster-deletion.ts";
 import { serveKafka } from "./network/serve-kafka.ts";
 import { Contact } from "./replication/contact.ts";
 import { LeadershipStore } from "./replication/leadership-store.ts";
@@ -383,14 +384,20 @@ export class Broker {
 
   /** A planned stop: leaderships move first and are served until they have, then everything is closed in order. */
   async drain(): Promise<void> {
-    const { scheduler, logger } = this.#environment;
+    const { scheduler, logger, kube } = this.#environment;
     if (this.#ready && !this.#stopped) {
+      const { namespace, clusterName } = this.#options;
+      let deletion: { stop(): void } | undefined;
       await new Promise<void>((resolve) => {
         this.#drained = resolve;
         scheduler.after(DRAIN_TIMEOUT_MS, resolve);
         this.#heartbeats?.wantToStop();
         this.#drainAsController(resolve);
+        // Nobody is left to lead then.
+        const onDeleted = resolve;
+        deletion = watchClusterDeletion({ kube, namespace, clusterName, scheduler, onDeleted });
       });
+      deletion?.stop();
       logger.info("leaderships moved, stopping");
     }
     this.#stopped = true;

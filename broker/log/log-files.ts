@@ -78,7 +78,7 @@ export class LogFiles {
       const piece = this.#tail.takeUnwritten(Math.min(limit, this.segments.endOf(segment)));
       if (piece === undefined) return;
       try {
-        await segment.write(piece.parts, piece.bytes);
+        await segment.write(piece.parts, piece.bytes, this.#context.scheduler.now());
       } finally {
         piece.release();
       }

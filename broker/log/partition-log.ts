@@ -209,7 +209,8 @@ export class JournaledLog implements PartitionLog, JournalClient {
     assert(batch.baseOffset >= this.#logEndOffset, "L3: offsets go on from the log end");
     if (this.epochs.assign(batch.partitionLeaderEpoch, batch.baseOffset)) this.epochsDirty = true;
     this.segments.appended(batch, this.config, this.#context.scheduler.wallNow());
-    await this.segments.holding(batch.baseOffset).write([bytes], bytes.length);
+    const now = this.#context.scheduler.now();
+    await this.segments.holding(batch.baseOffset).write([bytes], bytes.length, now);
     this.#logEndOffset = batch.lastOffset + 1;
     this.#stableOffset = this.#logEndOffset;
     this.#tail.startAt(this.#logEndOffset);
@@ -301,7 +302,8 @@ export class JournaledLog implements PartitionLog, JournalClient {
     while (offset < this.#logEndOffset) {
       const { writtenOffset } = this;
       const limit = Math.min(upTo, writtenOffset);
-      const read = await this.segments.read(offset, maxBytes, limit, minOneBatch);
+      const now = this.#context.scheduler.now();
+      const read = await this.segments.read(offset, maxBytes, limit, minOneBatch, now);
       if (read !== undefined) return read;
       // Nothing is left in files behind `offset`. What was written meanwhile is looked for there, else it is in memory.
       if (this.writtenOffset === writtenOffset)

@@ -1,5 +1,5 @@
 import { assert, present } from "../../lib/assert.ts";
-import type { EpochMillis } from "../../lib/units.ts";
+import type { EpochMillis, Millis } from "../../lib/units.ts";
 import { ProtocolError } from "../errors.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import {
@@ -118,9 +118,10 @@ export class SegmentList {
     maxBytes: number,
     upTo: Offset,
     minOneBatch: boolean,
+    now: Millis,
   ): Promise<LogRead | undefined> {
     const found = await this.#search(offset, upTo, (segment) =>
-      this.#readSegment(segment, offset, maxBytes, upTo, minOneBatch),
+      this.#readSegment(segment, offset, maxBytes, upTo, minOneBatch, segment.recentFrom(now)),
     );
     if (found === undefined) return undefined;
     return { parts: [found.bytes], bytes: found.bytes.length, release: found.release };
@@ -157,6 +158,7 @@ export class SegmentList {
     maxBytes: number,
     upTo: Offset,
     minOneBatch: boolean,
+    recentFrom: number,
   ): Promise<ReadBuffer | undefined> {
     const most = Math.min(maxBytes, READ_BYTES);
     let position = await segment.positionFor(offset);
@@ -169,7 +171,11 @@ export class SegmentList {
       try {
         const filled = await segment.read(position, buffer.bytes);
         const bytes = buffer.bytes.subarray(0, filled);
-        const { start, end, needed } = wholeBatches(bytes, offset, upTo, most, minOneBatch);
+        const { start, end, needed } = wholeBatches(
+          bytes,
+          { offset, upTo, maxBytes: most, minOneBatch },
+          recentFrom - position,
+        );
         if (start >= 0 && end > start) {
           kept = true;
           return { bytes: bytes.subarray(start, end), release: buffer.release };
@@ -340,15 +346,18 @@ const NOTHING: ReadBuffer = { bytes: new Uint8Array(0), release: () => undefined
 
 /**
  * The batches in `bytes` from the one that holds `offset` on (`start`, -1 if there is none) as far as they are whole and
- * within the bounds (`end`, else the place to go on from). Their checksums are right.
+ * within the bounds (`end`, else the place to go on from). Their checksums are right, but for those from `recentFrom` on.
  * @returns also how many bytes the first one takes if it is not whole
  */
 function wholeBatches(
   bytes: Uint8Array,
-  offset: Offset,
-  upTo: Offset,
-  maxBytes: number,
-  minOneBatch: boolean,
+  bounds: {
+    readonly offset: Offset;
+    readonly upTo: Offset;
+    readonly maxBytes: number;
+    readonly minOneBatch: boolean;
+  },
+  recentFrom: number,
 ): { readonly start: number; readonly end: number; readonly needed: number } {
   let start = -1;
   let at = 0;
@@ -357,16 +366,16 @@ function wholeBatches(
     if (size === undefined || bytes.length - at < BATCH_HEADER_BYTES) break;
     if (size < BATCH_HEADER_BYTES) throw damaged("batch length");
     const header = batchHeaderAt(bytes, at, size);
-    if (header.baseOffset >= upTo) break;
-    if (header.lastOffset < offset) {
+    if (header.baseOffset >= bounds.upTo) break;
+    if (header.lastOffset < bounds.offset) {
       at += size;
       continue;
     }
     if (start < 0) start = at;
     const first = at === start;
-    if (at + size - start > maxBytes && !(first && minOneBatch)) break;
+    if (at + size - start > bounds.maxBytes && !(first && bounds.minOneBatch)) break;
     if (at + size > bytes.length) return { start, end: at, needed: first ? size : 0 };
-    if (!crcMatches(bytes, header)) throw damaged("checksum");
+    if (at < recentFrom && !crcMatches(bytes, header)) throw damaged("checksum");
     at += size;
   }
   return { start, end: at, needed: 0 };

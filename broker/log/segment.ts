@@ -4,6 +4,8 @@ import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
 } from "../protocol/record-batch.ts";
+import type { Millis } from "../../lib/units.ts";
+import { RecentWrites } from "./recent-writes.ts";
 import { SparseIndex } from "./sparse-index.ts";
 import type { Storage, StorageFile } from "./storage.ts";
 import type { Offset } from "./types.ts";
@@ -57,6 +59,7 @@ export class Segment {
   dirty = false;
   /** The file's name is on stable storage. */
   #named: boolean;
+  readonly #recent = new RecentWrites();
 
   constructor(
     storage: Storage,
@@ -119,9 +122,10 @@ export class Segment {
     this.#noteTime();
   }
 
-  /** Writes the next bytes of the records file. */
-  async write(parts: readonly Uint8Array[], bytes: number): Promise<void> {
+  /** Writes the next bytes of the records file; `now` by the monotonic clock. */
+  async write(parts: readonly Uint8Array[], bytes: number, now: Millis): Promise<void> {
     const file = await this.#open("create");
+    this.#recent.noted(this.written, now);
     if (bytes <= 128 * 1024) file.writeSync(this.written, parts);
     else await file.write(this.written, parts);
     this.written += bytes;
@@ -179,6 +183,11 @@ export class Segment {
     return file.read(position, into);
   }
 
+  /** From which position on the checksums need not be looked at: it was written here a short time ago. */
+  recentFrom(now: Millis): number {
+    return this.#recent.from(now);
+  }
+
   /** Where to begin looking for `offset`: a position at or before its batch. */
   async positionFor(offset: Offset): Promise<number> {
     return (this.#index ?? (await this.#loadedIndex())).floor(offset);
@@ -217,6 +226,7 @@ export class Segment {
     const file = await this.#open("create");
     await file.truncate(position);
     await file.sync();
+    this.#recent.clear();
     this.written = position;
     this.size = position;
     this.#index = undefined;

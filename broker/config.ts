@@ -1,4 +1,4 @@
-import { HOUR, type Bytes, type Millis, MIB, MINUTE } from "../lib/units.ts";
+import { HOUR, type Bytes, KIB, type Millis, MIB, MINUTE } from "../lib/units.ts";
 import { type ConfigDefinition, refusal } from "./config-definition.ts";
 import { RACK_AWARE_SELECTOR } from "./replication/read-replica.ts";
 import type { LogOptions } from "./log/log-manager.ts";
@@ -137,6 +137,35 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
     oneOf: ["delete", "compact"],
     doc: "What becomes of old records.",
   },
+  flag("log.cleaner.enable", true, "Topics with cleanup.policy=compact are compacted."),
+  long("log.cleaner.backoff.ms", 15_000, 0, "Between two looks for logs to compact."),
+  long(
+    "log.cleaner.dedupe.buffer.size",
+    32 * MIB,
+    MIB,
+    "Memory for the keys of the log being compacted, 24 bytes each; more keys take more passes.",
+  ),
+  int("log.cleaner.io.buffer.size", 512 * KIB, KIB, "Bytes read at once for compaction."),
+  {
+    name: "log.cleaner.io.max.bytes.per.second",
+    type: "double",
+    default: "1.7976931348623157E308",
+    min: 1,
+    doc: "Bytes that compaction reads and writes a second, at most.",
+  },
+  {
+    name: "log.cleaner.min.cleanable.ratio",
+    type: "double",
+    default: "0.5",
+    min: 0,
+    max: 1,
+    doc: "Share of new records before compaction.",
+  },
+  long("log.cleaner.delete.retention.ms", 24 * HOUR, 0, "How long a tombstone stays."),
+  long("log.cleaner.min.compaction.lag.ms", 0, 0, "Shortest time before compaction."),
+  long("log.cleaner.max.compaction.lag.ms", 0, 1, "Longest time without compaction.", {
+    default: LONG_MAX,
+  }),
   int("log.index.interval.bytes", 4096, 0, "Bytes between two entries of an index."),
   int("log.index.size.max.bytes", 10 * MIB, 4, "Largest index."),
   text("log.message.timestamp.type", "CreateTime", "Whose time a record carries.", [
@@ -288,6 +317,11 @@ export class BrokerConfig {
       journalFileBytes: this.number("forebay.journal.file.bytes"),
       checkpointMs: this.number("forebay.checkpoint.interval.ms"),
       retentionCheckMs: this.number("log.retention.check.interval.ms"),
+      cleanerEnabled: this.flag("log.cleaner.enable"),
+      cleanerBackoffMs: this.number("log.cleaner.backoff.ms"),
+      cleanerDedupeBytes: this.number("log.cleaner.dedupe.buffer.size"),
+      cleanerBufferBytes: this.number("log.cleaner.io.buffer.size"),
+      cleanerBytesPerSecond: this.number("log.cleaner.io.max.bytes.per.second"),
       producerExpirationMs: this.number("producer.id.expiration.ms"),
     };
   }

@@ -38,7 +38,7 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
   }),
   define(
     "delete.retention.ms",
-    undefined,
+    "log.cleaner.delete.retention.ms",
     number("long", 86_400_000, 0, "How long a tombstone stays."),
   ),
   define(
@@ -63,7 +63,7 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
   ),
   define(
     "max.compaction.lag.ms",
-    undefined,
+    "log.cleaner.max.compaction.lag.ms",
     number("long", LONG_MAX, 1, "Longest time without compaction."),
   ),
   define(
@@ -87,7 +87,7 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
     oneOf: ["CreateTime", "LogAppendTime"],
     doc: "Whose time a record carries.",
   }),
-  define("min.cleanable.dirty.ratio", undefined, {
+  define("min.cleanable.dirty.ratio", "log.cleaner.min.cleanable.ratio", {
     type: "double",
     default: "0.5",
     min: 0,
@@ -96,7 +96,7 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
   }),
   define(
     "min.compaction.lag.ms",
-    undefined,
+    "log.cleaner.min.compaction.lag.ms",
     number("long", 0, 0, "Shortest time before compaction."),
   ),
   define(
@@ -197,12 +197,16 @@ export function effectiveTopicConfig(
   const value = (name: string): string => topicConfigValue(name, own, broker);
   const num = (name: string): number => Number(value(name));
   const policies = listOf(value("cleanup.policy"));
+  const compact = policies.includes("compact");
   const majority = Math.floor(replicas / 2) + 1;
   const wanted = num("min.insync.replicas");
   return {
     log: {
       segmentBytes: num("segment.bytes"),
-      segmentMs: num("segment.ms"),
+      // So that what is new does not stay in the active segment, which is not compacted, for longer.
+      segmentMs: compact
+        ? Math.min(num("segment.ms"), num("max.compaction.lag.ms"))
+        : num("segment.ms"),
       retentionBytes: num("retention.bytes"),
       retentionMs: num("retention.ms"),
       indexIntervalBytes: num("index.interval.bytes"),
@@ -212,8 +216,12 @@ export function effectiveTopicConfig(
         value("message.timestamp.type") === "LogAppendTime" ? "LogAppendTime" : "CreateTime",
       timestampBeforeMaxMs: num("message.timestamp.before.max.ms"),
       timestampAfterMaxMs: num("message.timestamp.after.max.ms"),
-      compact: policies.includes("compact"),
+      compact,
       delete: policies.includes("delete"),
+      minCleanableDirtyRatio: num("min.cleanable.dirty.ratio"),
+      minCompactionLagMs: num("min.compaction.lag.ms"),
+      maxCompactionLagMs: num("max.compaction.lag.ms"),
+      deleteRetentionMs: num("delete.retention.ms"),
       fileDeleteDelayMs: num("file.delete.delay.ms"),
       durability: value("forebay.durability") === "replicated" ? "replicated" : "synced",
     },

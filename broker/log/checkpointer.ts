@@ -115,7 +115,7 @@ export class Checkpointer {
         cleanedOffset: log.compaction.cleanedOffset,
       });
     }
-    this.#saved = { journalPosition, logs: saved };
+    this.#saved = { journalPosition, clean: this.#closed, logs: saved };
     await storage.writeFileAtomic(CHECKPOINT, encodeCheckpoint(this.#saved));
     for (const [key, log] of this.#logs) {
       const one = saved.get(key);

@@ -4,6 +4,8 @@ import type { Offset } from "./types.ts";
 /** What the segments are known to hold, and from where the journal has the rest. */
 export interface Checkpoint {
   readonly journalPosition: number;
+  /** It was the last one before an orderly stop. */
+  readonly clean: boolean;
   /** By `topicId/partition`. */
   readonly logs: ReadonlyMap<string, SavedLog>;
 }
@@ -20,9 +22,12 @@ export interface SavedLog {
   readonly cleanedOffset: Offset;
 }
 
-/** Text: a line of checksum, the journal position, then a line a log. (pure) */
+const CLEAN = "clean";
+
+/** Text: a line of checksum, the journal position, `clean` if it is, then a line a log. (pure) */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   const lines = [String(checkpoint.journalPosition)];
+  if (checkpoint.clean) lines.push(CLEAN);
   for (const [key, log] of checkpoint.logs) {
     const { recoveryPoint, logStartOffset, highWatermark, filesEnd, cleanedOffset } = log;
     lines.push(
@@ -35,7 +40,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
 
 /** Empty when there is none. Throws on a damaged one: it is written atomically, so the volume is at fault. */
 export function decodeCheckpoint(content: Uint8Array | undefined): Checkpoint {
-  if (content === undefined) return { journalPosition: 0, logs: new Map() };
+  if (content === undefined) return { journalPosition: 0, clean: true, logs: new Map() };
   const text = Buffer.from(content);
   const end = text.indexOf("\n");
   const body = text.subarray(end + 1);
@@ -56,5 +61,5 @@ export function decodeCheckpoint(content: Uint8Array | undefined): Checkpoint {
       cleanedOffset: Number(cleanedOffset ?? 0),
     });
   }
-  return { journalPosition: Number(position), logs };
+  return { journalPosition: Number(position), clean: lines[0] === CLEAN, logs };
 }

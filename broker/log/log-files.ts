@@ -1,3 +1,4 @@
+import { swapSegments } from "./compaction/segment-swap.ts";
 import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogContext } from "./log-context.ts";
 import type { ProducerState } from "./producer-state.ts";
@@ -126,6 +127,32 @@ export class LogFiles {
     this.#truncating--;
     const now = this.#context.scheduler.wallNow();
     for (const batch of this.#tail.unwritten()) this.segments.appended(batch, config, now);
+  }
+
+  /**
+   * Puts a compacted segment in the place of those it was made of, see `swapSegments`.
+   * @param still whether the log is what it was; a truncation that waits says that it is not
+   */
+  async replace(
+    old: readonly Segment[],
+    by: Segment,
+    endOffset: Offset,
+    still: () => boolean,
+  ): Promise<boolean> {
+    let done = false;
+    await this.#inOrder(async () => {
+      done = await swapSegments({
+        storage: this.#context.storage,
+        directory: this.directory,
+        segments: this.segments,
+        old,
+        by,
+        endOffset,
+        still: () => !this.#closed && this.#truncating === 0 && still(),
+        panic: this.#context.panic,
+      });
+    });
+    return done;
   }
 
   /** Removes segments that are no longer part of the log. */

@@ -1,5 +1,6 @@
 import { present } from "../../lib/assert.ts";
 import { Arena } from "./arena.ts";
+import { LogCleaner } from "./compaction/log-cleaner.ts";
 import { Checkpointer, CHECKPOINT } from "./checkpointer.ts";
 import { decodeCheckpoint } from "./checkpoints.ts";
 import { Journal } from "./journal.ts";
@@ -14,7 +15,7 @@ import { segmentsToDrop } from "./retention.ts";
 import { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
 import { StorageError } from "./storage.ts";
-import type { LogConfig, LogIdentity, LogManager, PartitionLog } from "./types.ts";
+import type { CompactionStats, LogConfig, LogIdentity, LogManager, PartitionLog } from "./types.ts";
 import {
   doomedDirectory,
   identifyVolume,
@@ -87,6 +88,7 @@ class JournaledLogManager implements LogManager {
   readonly #context: LogContext;
   readonly #logs: Map<string, JournaledLog>;
   readonly #checkpointer: Checkpointer;
+  readonly #cleaner: LogCleaner;
   #usage = { freeBytes: 0, capacityBytes: 0 };
   #closed = false;
 
@@ -105,10 +107,14 @@ class JournaledLogManager implements LogManager {
     this.#context = context;
     this.#logs = logs;
     this.#checkpointer = checkpointer;
+    this.#cleaner = new LogCleaner(context, options, () => logs.values());
   }
 
   get logs(): Iterable<PartitionLog> {
     return this.#logs.values();
+  }
+  get compaction(): CompactionStats {
+    return this.#cleaner.stats;
   }
   get usage(): { freeBytes: number; capacityBytes: number } {
     return this.#usage;
@@ -122,6 +128,7 @@ class JournaledLogManager implements LogManager {
   async start(): Promise<void> {
     await this.#lookAtUsage();
     this.#planRetention();
+    this.#cleaner.start();
   }
 
   async open(identity: LogIdentity, config: LogConfig): Promise<PartitionLog> {
@@ -219,6 +226,7 @@ class JournaledLogManager implements LogManager {
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    await this.#cleaner.stop();
     await this.#context.journal.flush();
     this.#closed = true;
     await this.#checkpointer.close();

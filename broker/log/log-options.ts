@@ -1,7 +1,7 @@
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
-import { HOUR, MIB } from "../../lib/units.ts";
+import { HOUR, KIB, MIB } from "../../lib/units.ts";
 import type { Storage } from "./storage.ts";
 import type { LogConfig } from "./types.ts";
 
@@ -20,6 +20,16 @@ export interface LogOptions {
   readonly retentionCheckMs: number;
   /** producer.id.expiration.ms */
   readonly producerExpirationMs: number;
+  /** log.cleaner.enable */
+  readonly cleanerEnabled: boolean;
+  /** log.cleaner.backoff.ms */
+  readonly cleanerBackoffMs: number;
+  /** log.cleaner.dedupe.buffer.size */
+  readonly cleanerDedupeBytes: number;
+  /** log.cleaner.io.buffer.size */
+  readonly cleanerBufferBytes: number;
+  /** log.cleaner.io.max.bytes.per.second: read and written */
+  readonly cleanerBytesPerSecond: number;
 }
 
 export const DEFAULT_LOG_OPTIONS: LogOptions = {
@@ -31,6 +41,11 @@ export const DEFAULT_LOG_OPTIONS: LogOptions = {
   producerSnapshotBytes: 4 * MIB,
   retentionCheckMs: 300_000,
   producerExpirationMs: 24 * HOUR,
+  cleanerEnabled: true,
+  cleanerBackoffMs: 15_000,
+  cleanerDedupeBytes: 32 * MIB,
+  cleanerBufferBytes: 512 * KIB,
+  cleanerBytesPerSecond: Infinity,
 };
 
 export interface LogManagerOptions {
@@ -56,6 +71,10 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   timestampAfterMaxMs: HOUR,
   compact: false,
   delete: true,
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
+  deleteRetentionMs: 24 * HOUR,
   fileDeleteDelayMs: 60_000,
   durability: "synced",
 };

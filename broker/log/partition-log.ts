@@ -129,6 +129,11 @@ export class JournaledLog implements PartitionLog, JournalClient {
   get settled(): boolean {
     return !this.files.closed && !this.files.truncating && !this.#producersUnknown;
   }
+  /** Nothing at or above it may be compacted: it may yet be cut, or undecided, or written again from the journal. */
+  get compactionLimit(): Offset {
+    const open = this.producers.firstOpenTransaction() ?? Infinity;
+    return Math.min(this.#highWatermark, open, this.compaction.checkpointedOffset);
+  }
   get segments(): SegmentList {
     return this.files.segments;
   }
@@ -429,6 +434,12 @@ export class JournaledLog implements PartitionLog, JournalClient {
       coordinatorEpoch: entry.coordinatorEpoch,
       currentTxnStartOffset: entry.currentTxnFirstOffset,
     }));
+  }
+
+  /** Each key below `offset` is there once at most. */
+  compactedTo(offset: Offset): void {
+    this.compaction.cleanedOffset = offset;
+    this.#onUnwritten(this);
   }
 
   /** Reads the producers' state back from the last snapshot and the batches after it. */

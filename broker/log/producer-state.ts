@@ -118,6 +118,19 @@ export class ProducerState {
     if (entry.batches.length > BATCHES_KEPT) entry.batches.shift();
   }
 
+  /**
+   * Whether the state goes back to this batch of the log: a producer's recent batches say which sequences are repeats, and
+   * if it has none in its epoch, a transaction's marker is what says the epoch.
+   */
+  remembers(batch: BatchHeader): boolean {
+    const entry = this.#producers.get(batch.producerId);
+    if (entry === undefined) return false;
+    if (batch.control) {
+      return entry.batches.length === 0 && entry.producerEpoch === batch.producerEpoch;
+    }
+    return entry.batches.some((one) => one.lastOffset === batch.lastOffset);
+  }
+
   /** Forgets producers that have written nothing since `before`. */
   expire(before: EpochMillis): void {
     for (const [id, entry] of this.#producers) {

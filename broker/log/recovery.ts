@@ -1,5 +1,6 @@
 import type { Checkpoint } from "./checkpoints.ts";
 import { type Entry, EntryKind } from "./journal-format.ts";
+import { recoverSwap } from "./compaction/segment-swap.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogContext } from "./log-context.ts";
 import { DEFAULT_LOG_CONFIG } from "./log-options.ts";
@@ -52,6 +53,7 @@ export class Recovery {
     const saved = this.#saved.logs.get(key);
     const recoveryPoint = saved?.recoveryPoint ?? 0;
     const logStartOffset = saved?.logStartOffset ?? 0;
+    await recoverSwap(storage, directory);
     const list = await this.#segments(directory, recoveryPoint, logStartOffset);
     for (const segment of list.all) await segment.adopt(DEFAULT_LOG_CONFIG.indexIntervalBytes);
     const filesEnd = await this.#cut(list, recoveryPoint);
@@ -121,12 +123,15 @@ export class Recovery {
     let beyond = false;
     const position = await active.scan(await active.positionFor(recoveryPoint - 1), (batch) => {
       if (batch.lastOffset >= recoveryPoint) beyond = true;
-      else end = batch.lastOffset + 1;
+      else {
+        end = batch.lastOffset + 1;
+        active.noteTimeOf(batch);
+      }
       return !beyond;
     });
     if (beyond || position < active.written) {
       await active.truncate(position, DEFAULT_LOG_CONFIG.indexIntervalBytes);
-    }
+    } else if (!this.#saved.clean && active.written > 0) await active.recoverIndexes();
     return end;
   }
 

@@ -33,6 +33,8 @@ export class Segment {
   /** Bytes in the file. */
   written: number;
   maxTimestamp = -1;
+  /** Of the first batch; -1 until `readFirstTimestamp` in a segment that was found. */
+  firstTimestamp = -1;
   /** Offset of the batch with the largest timestamp. */
   maxTimestampOffset: Offset = -1;
   /** When its first batch was appended, by the wall clock. */
@@ -46,6 +48,8 @@ export class Segment {
   #timeWrites: { readonly timestamp: number; readonly offset: Offset }[] = [];
   #indexFileBytes = 0;
   #timeFileBytes = 0;
+  /** Nothing more comes. */
+  #sealed = false;
   #file: StorageFile | undefined;
   #opening: Promise<StorageFile> | undefined;
   #loading: Promise<SparseIndex> | undefined;
@@ -96,11 +100,8 @@ export class Segment {
 
   /** Notes a batch at the end of the segment, in memory. */
   appended(batch: BatchHeader, indexIntervalBytes: number): void {
-    // A batch that compaction has emptied has a time and no record of it.
-    if (batch.count > 0 && batch.maxTimestamp > this.maxTimestamp) {
-      this.maxTimestamp = batch.maxTimestamp;
-      this.maxTimestampOffset = batch.lastOffset;
-    }
+    if (this.size === 0) this.firstTimestamp = batch.baseTimestamp;
+    this.noteTimeOf(batch);
     if (this.#bytesSinceIndex > indexIntervalBytes) {
       this.#index?.push(batch.lastOffset, this.size);
       this.#indexWrites.push({ offset: batch.lastOffset, position: this.size });
@@ -109,6 +110,14 @@ export class Segment {
     }
     this.#bytesSinceIndex += batch.size;
     this.size += batch.size;
+  }
+
+  /** Also of a batch at the end of a segment that was found: the time index may not have it yet. */
+  noteTimeOf(batch: BatchHeader): void {
+    // A batch that compaction has emptied has a time and no record of it.
+    if (batch.count === 0 || batch.maxTimestamp <= this.maxTimestamp) return;
+    this.maxTimestamp = batch.maxTimestamp;
+    this.maxTimestampOffset = batch.lastOffset;
   }
 
   #noteTime(): void {
@@ -120,6 +129,8 @@ export class Segment {
   /** Nothing more comes: the time index ends with the segment's largest timestamp, as Kafka's does. */
   seal(): void {
     this.#noteTime();
+    this.#sealed = true;
+    this.dirty = true;
   }
 
   /** Writes the next bytes of the records file; `now` by the monotonic clock. */
@@ -134,13 +145,17 @@ export class Segment {
 
   /** Syncs the records file and writes out the indexes (which are rebuilt if they are lost). */
   async sync(): Promise<void> {
+    await this.syncRecords();
+    await this.#writeIndexes();
+  }
+
+  async syncRecords(): Promise<void> {
     this.dirty = false;
     await this.#file?.sync();
     if (!this.#named) {
       await this.#storage.syncDirectory(this.#directory);
       this.#named = true;
     }
-    await this.#writeIndexes();
   }
 
   async #writeIndexes(): Promise<void> {
@@ -154,8 +169,10 @@ export class Segment {
         bytes.writeInt32BE(one.offset - this.baseOffset, i * OFFSET_ENTRY_BYTES);
         bytes.writeInt32BE(one.position, i * OFFSET_ENTRY_BYTES + 4);
       }
-      await this.#appendTo("index", this.#indexFileBytes, bytes);
+      await this.#appendTo("index", this.#indexFileBytes, [bytes]);
       this.#indexFileBytes += bytes.length;
+    } else if (this.#sealed && this.#indexFileBytes > 0) {
+      await this.#appendTo("index", this.#indexFileBytes, []);
     }
     if (timeWrites.length > 0) {
       const bytes = Buffer.alloc(timeWrites.length * TIME_ENTRY_BYTES);
@@ -163,15 +180,19 @@ export class Segment {
         bytes.writeBigInt64BE(BigInt(one.timestamp), i * TIME_ENTRY_BYTES);
         bytes.writeInt32BE(one.offset - this.baseOffset, i * TIME_ENTRY_BYTES + 8);
       }
-      await this.#appendTo("timeindex", this.#timeFileBytes, bytes);
+      await this.#appendTo("timeindex", this.#timeFileBytes, [bytes]);
       this.#timeFileBytes += bytes.length;
+    } else if (this.#sealed && this.#timeFileBytes > 0) {
+      await this.#appendTo("timeindex", this.#timeFileBytes, []);
     }
   }
 
-  async #appendTo(extension: string, position: number, bytes: Uint8Array): Promise<void> {
+  /** What a sealed segment's indexes say is believed after a crash: they are synced once. */
+  async #appendTo(extension: string, position: number, parts: Uint8Array[]): Promise<void> {
     const file = await this.#storage.open(this.#path(extension), "create");
     try {
-      await file.write(position, [bytes]);
+      if (parts.length > 0) await file.write(position, parts);
+      if (this.#sealed) await file.sync();
     } finally {
       await file.close();
     }
@@ -221,6 +242,14 @@ export class Segment {
     }
   }
 
+  async readFirstTimestamp(): Promise<void> {
+    if (this.firstTimestamp >= 0) return;
+    await this.scan(0, (batch) => {
+      this.firstTimestamp = batch.baseTimestamp;
+      return false;
+    });
+  }
+
   /** Cuts the file and the indexes at `position`, where the batch that begins with `offset` was. */
   async truncate(position: number, indexIntervalBytes: number): Promise<void> {
     const file = await this.#open("create");
@@ -229,6 +258,7 @@ export class Segment {
     this.#recent.clear();
     this.written = position;
     this.size = position;
+    this.#sealed = false;
     this.#index = undefined;
     this.#indexWrites = [];
     this.#timeWrites = [];
@@ -292,6 +322,43 @@ export class Segment {
     return (this.#index ??= loaded);
   }
 
+  /**
+   * After a crash, of the segment that was the active one: its indexes were not synced and may have holes. They are cut at
+   * the first; the largest timestamp behind is looked for in the records.
+   */
+  async recoverIndexes(): Promise<void> {
+    this.#index = await this.#loadIndex();
+    this.#indexFileBytes = this.#index.count * OFFSET_ENTRY_BYTES;
+    await this.#cutIndex("index", this.#indexFileBytes);
+    const time = Buffer.from((await this.#storage.readFile(this.#path("timeindex"))) ?? []);
+    this.maxTimestamp = -1;
+    this.maxTimestampOffset = this.baseOffset - 1;
+    let at = 0;
+    for (; at + TIME_ENTRY_BYTES <= time.length; at += TIME_ENTRY_BYTES) {
+      const timestamp = Number(time.readBigInt64BE(at));
+      const offset = this.baseOffset + time.readInt32BE(at + 8);
+      if (timestamp <= this.maxTimestamp || offset <= this.maxTimestampOffset) break;
+      this.maxTimestamp = timestamp;
+      this.maxTimestampOffset = offset;
+    }
+    this.#indexedTimestamp = this.maxTimestamp;
+    this.#timeFileBytes = at;
+    await this.#cutIndex("timeindex", at);
+    await this.scan(this.#index.floor(this.maxTimestampOffset), (batch) => {
+      this.noteTimeOf(batch);
+      return undefined;
+    });
+  }
+
+  async #cutIndex(extension: string, size: number): Promise<void> {
+    const file = await this.#storage.open(this.#path(extension), "create");
+    try {
+      if (file.size > size) await file.truncate(size);
+    } finally {
+      await file.close();
+    }
+  }
+
   async #loadIndex(): Promise<SparseIndex> {
     const bytes = await this.#storage.readFile(this.#path("index"));
     const index = new SparseIndex();
@@ -336,7 +403,8 @@ export class Segment {
   /** The segment is no longer part of the log; its readers go on. */
   async retire(): Promise<void> {
     this.#retired = true;
-    if (this.#holds === 0) await this.close();
+    if (this.#holds > 0) await this.openForGood();
+    else await this.close();
   }
 
   /** Takes the place of the segment that has this base offset, whose indexes go. */

@@ -6,6 +6,9 @@ export class SparseIndex {
   #positions = new Float64Array(8);
   #count = 0;
 
+  get count(): number {
+    return this.#count;
+  }
   get lastPosition(): number {
     return this.#count === 0 ? -1 : (this.#positions[this.#count - 1] ?? -1);
   }

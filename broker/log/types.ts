@@ -35,6 +35,13 @@ export interface LogConfig {
   /** cleanup.policy contains compact / delete */
   readonly compact: boolean;
   readonly delete: boolean;
+  /** min.cleanable.dirty.ratio */
+  readonly minCleanableDirtyRatio: number;
+  /** min.compaction.lag.ms and max.compaction.lag.ms */
+  readonly minCompactionLagMs: Millis;
+  readonly maxCompactionLagMs: Millis;
+  /** delete.retention.ms: how long a tombstone stays once it was compacted */
+  readonly deleteRetentionMs: Millis;
   /** file.delete.delay.ms */
   readonly fileDeleteDelayMs: Millis;
   /** forebay.durability: `synced` waits for stable storage before a record counts, `replicated` does not. */
@@ -147,6 +154,19 @@ export interface PartitionLog {
   onStable: (() => void) | undefined;
 }
 
+/** What compaction has done, and what it has before it. */
+export interface CompactionStats {
+  /** Parts of logs that were compacted to their end. */
+  readonly runs: number;
+  readonly bytesRead: Bytes;
+  readonly bytesWritten: Bytes;
+  readonly recordsRemoved: number;
+  /** The largest dirty ratio of any log at the last look. */
+  readonly maxDirtyRatio: number;
+  /** Logs left alone for damage. */
+  readonly uncleanable: number;
+}
+
 /** All logs of a broker on one volume, with their journal, checkpoints and background work. */
 export interface LogManager {
   /** Logs found on the volume at start. */
@@ -163,6 +183,8 @@ export interface LogManager {
   flush(): Promise<void>;
   /** Free and total bytes of the volume, as last looked at. */
   readonly usage: { readonly freeBytes: Bytes; readonly capacityBytes: Bytes };
+  /** What compaction has done and has before it. */
+  readonly compaction: CompactionStats;
   /** Writes segments and checkpoints out and closes everything: the next start has nothing to recover. */
   close(): Promise<void>;
 }

@@ -164,6 +164,41 @@ export function stampLogAppendTime(
   );
 }
 
+/** What a batch has in place of what it had, when records were taken out of it. */
+export interface RewrittenBatch {
+  /** Its records as they are stored. */
+  readonly body: Uint8Array;
+  readonly codec: number;
+  readonly count: number;
+  readonly baseTimestamp: number;
+  readonly maxTimestamp: number;
+  readonly deleteHorizon: boolean;
+}
+
+/** A batch with other records and all else of its header as it was, offsets and producer's sequence too. */
+export function rewriteBatch(
+  bytes: Uint8Array,
+  batch: BatchHeader,
+  by: RewrittenBatch,
+): Uint8Array {
+  const out = new Uint8Array(BATCH_HEADER_BYTES + by.body.length);
+  out.set(bytes.subarray(batch.position, batch.position + BATCH_HEADER_BYTES));
+  out.set(by.body, BATCH_HEADER_BYTES);
+  const view = new DataView(out.buffer);
+  view.setInt32(OFFSET_LENGTH, out.length - LOG_OVERHEAD_BYTES);
+  view.setInt16(
+    OFFSET_ATTRIBUTES,
+    (batch.attributes & ~(ATTRIBUTE_CODEC | ATTRIBUTE_DELETE_HORIZON)) |
+      by.codec |
+      (by.deleteHorizon ? ATTRIBUTE_DELETE_HORIZON : 0),
+  );
+  setInt64(view, OFFSET_BASE_TIMESTAMP, by.baseTimestamp);
+  setInt64(view, OFFSET_MAX_TIMESTAMP, by.maxTimestamp);
+  view.setInt32(OFFSET_COUNT, by.count);
+  view.setUint32(OFFSET_CRC, crc32c(out, OFFSET_ATTRIBUTES, out.length));
+  return out;
+}
+
 export interface RecordHeader {
   readonly key: string;
   readonly value: Uint8Array | null;

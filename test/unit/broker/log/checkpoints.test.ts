@@ -4,6 +4,7 @@ import { decodeCheckpoint, encodeCheckpoint } from "../../../../broker/log/check
 
 const saved = {
   journalPosition: 2 ** 41,
+  clean: false,
   logs: new Map([
     [
       "a/0",
@@ -25,7 +26,7 @@ const saved = {
 describe("checkpoint file", () => {
   it("is read back as it was written", () => {
     assert.deepEqual(decodeCheckpoint(encodeCheckpoint(saved)), saved);
-    const none = { journalPosition: 7, logs: new Map() };
+    const none = { journalPosition: 7, clean: true, logs: new Map() };
     assert.deepEqual(decodeCheckpoint(encodeCheckpoint(none)), none);
   });
 
@@ -42,7 +43,11 @@ describe("checkpoint file", () => {
   });
 
   it("is a beginning when there is none", () => {
-    assert.deepEqual(decodeCheckpoint(undefined), { journalPosition: 0, logs: new Map() });
+    assert.deepEqual(decodeCheckpoint(undefined), {
+      journalPosition: 0,
+      clean: true,
+      logs: new Map(),
+    });
   });
 
   it("is refused when any byte of it is another or it is cut short", () => {

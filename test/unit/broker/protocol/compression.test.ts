@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import {
   compress,
+  compressAside,
   decompress,
+  decompressAside,
   type CompressionCodec,
 } from "../../../../broker/protocol/compression.ts";
 import { lz4OpenedBytes } from "../../../../broker/protocol/lz4-frame.ts";
@@ -42,6 +44,21 @@ describe("compression", () => {
         assert.deepEqual(Buffer.from(decompress(codec, packed, Math.max(1, length))), plain);
         if (length > 1) assert.throws(() => decompress(codec, packed, length - 1), MalformedError);
       }
+    });
+
+    it(`${name}: does the same aside, small and large`, async () => {
+      for (const length of [1, 300, 65_536, 65_537, 300_001]) {
+        const plain = words(length);
+        const packed = await compressAside(codec, plain);
+        assert.deepEqual(Buffer.from(decompress(codec, packed, length)), plain);
+        assert.deepEqual(Buffer.from(await decompressAside(codec, packed, length)), plain);
+        if (length > 1)
+          await assert.rejects(decompressAside(codec, packed, length - 1), MalformedError);
+        const cut = packed.subarray(0, packed.length >> 1);
+        await assert.rejects(decompressAside(codec, cut, length), MalformedError);
+      }
+      const bomb = compress(codec, Buffer.alloc(8 * 1024 * 1024));
+      await assert.rejects(decompressAside(codec, bomb, 1024 * 1024), MalformedError);
     });
 
     it(`${name}: refuses a small batch that opens to very much`, () => {

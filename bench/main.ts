@@ -1,12 +1,12 @@
 import { parseArgs } from "node:util";
-import { compare, ROWS } from "./scenarios/compare.ts";
+import { compare, ROW_NAMES } from "./scenarios/compare.ts";
 import { failover, VARIANTS } from "./scenarios/failover.ts";
 import { startUp } from "./scenarios/start-up.ts";
 
 const USAGE = `npm run bench -- failover [${Object.keys(VARIANTS).join("|")} ...] [--rounds N] [--verbose]
 npm run bench -- compare [row ...] [--rounds N] [--scale S]   S divides the sizes of the loads
 npm run bench -- start-up [--rounds N]
-rows: ${Object.keys(ROWS).join(" ")}`;
+rows: ${ROW_NAMES.join(" ")}`;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -25,27 +25,60 @@ export interface LoadResult {
   readonly first_ack_ms?: number;
   readonly listen_ms?: number;
   readonly usable_ms?: number;
+  readonly gap_ms?: number;
+  readonly lost?: number | null;
+  readonly duplicates?: number | null;
   readonly kib_per_partition?: number;
   readonly kib_per_conn?: number;
   readonly idle_cpu_cores?: number;
 }
 
+/** The resident memory at the end of a run, of all brokers, in MiB. */
+export function residentMib({ rss_mib: rss }: LoadResult): number {
+  return (typeof rss === "number" ? rss : rss?.at(-1)) ?? Number.NaN;
+}
+
+/** Waits until a side that was started at `since` (ns since 1970) has acknowledged a first record. */
+export function ready(side: Side, since: bigint): Promise<LoadResult> {
+  return load(side, [
+    "-mode",
+    "ready",
+    "-topic",
+    "ready",
+    "-partitions",
+    "1",
+    "-since",
+    `${since}`,
+  ]);
+}
+
 /** Runs the load generator against a side once. */
 export async function load(side: Side, args: readonly string[]): Promise<LoadResult> {
+  const last = (await generate(side, args)).trim().split("\n").at(-1) ?? "";
+  return last === "" ? {} : (JSON.parse(last) as LoadResult);
+}
+
+/** The process of the node that leads partition 0 of a topic. */
+export async function leaderProcess(side: Side, topic: string): Promise<number> {
+  const answer = await generate(side, ["-mode", "leader", "-topic", topic]);
+  const id = Number(/\d+/.exec(answer)?.[0] ?? "-1");
+  const pid = (await side.pids())[id - side.firstId];
+  if (pid === undefined) throw new Error(`${side.name}: nobody leads ${topic}: ${answer}`);
+  return pid;
+}
+
+async function generate(side: Side, args: readonly string[]): Promise<string> {
   const pids = (await side.pids()).join(",");
-  const common = ["-bootstrap", side.bootstrap, "-rf", String(side.nodes), "-pids", pids];
+  const { protocol, bootstrap, nodes } = side;
+  const common = ["-proto", protocol, "-bootstrap", bootstrap, "-rf", String(nodes), "-pids", pids];
   return new Promise((resolve, reject) => {
     execFile(
       path.join(peersCache, "bin", "bench"),
       [...common, ...args],
       { maxBuffer: 1 << 24 },
       (error, stdout, stderr) => {
-        if (error !== null) {
-          reject(new Error(`${side.name}: load generator: ${stderr}`, { cause: error }));
-          return;
-        }
-        const last = stdout.trim().split("\n").at(-1) ?? "";
-        resolve(last === "" ? {} : (JSON.parse(last) as LoadResult));
+        if (error === null) resolve(stdout);
+        else reject(new Error(`${side.name}: load generator: ${stderr}`, { cause: error }));
       },
     );
   });

@@ -1,97 +1,138 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { load } from "../load/generator.ts";
+import { load, ready } from "../load/generator.ts";
 import { fetchPeers } from "../load/peer-script.ts";
-import { forebaySide } from "../sides/forebay-side.ts";
-import { kafkaSide } from "../sides/kafka-side.ts";
-import type { Side } from "../sides/side.ts";
+import { makeSide, type Side, type SideName } from "../sides/index.ts";
+import { FRESH_ROWS } from "./fresh-rows.ts";
 import { median } from "./median.ts";
-import { type Figures, type Row, ROWS } from "./rows.ts";
+import type { Figures, Row } from "./row.ts";
+import { STEADY_ROWS } from "./steady-rows.ts";
 
-export { ROWS };
+export const ROW_NAMES = [...Object.keys(STEADY_ROWS), ...Object.keys(FRESH_ROWS)];
 
-/**
- * Measures rows on both sides in one run, alternating: each round runs every row on one side, then on the other, and the
- * side that begins changes from round to round. Prints medians, and the median of the rounds' ratios.
- */
-export async function compare(
-  names: readonly string[],
-  options: { readonly rounds: number; readonly scale: number },
-): Promise<void> {
-  await fetchPeers();
-  const chosen = names.length === 0 ? Object.keys(ROWS) : names;
-  const rows = chosen.map((name): [string, Row] => {
-    const row = ROWS[name];
-    if (row === undefined) throw new Error(`no row "${name}"`);
-    return [name, row];
-  });
-  for (const nodes of [1, 3]) {
-    const own = rows.filter(([, row]) => row.nodes === nodes);
-    if (own.length > 0) await compareOn(nodes, own, options);
-  }
+interface Options {
+  readonly rounds: number;
+  readonly scale: number;
 }
 
-async function compareOn(
+type Found = Map<string, Map<SideName, Figures[]>>;
+
+/**
+ * Measures rows on both sides in one run, alternating: each round runs a row on one side, then on the other, and the side
+ * that begins changes from round to round. Prints medians, and the median of the rounds' ratios.
+ */
+export async function compare(names: readonly string[], options: Options): Promise<void> {
+  await fetchPeers();
+  for (const name of names) {
+    if (!ROW_NAMES.includes(name)) throw new Error(`no row "${name}"`);
+  }
+  const chosen = names.length === 0 ? ROW_NAMES : names;
+  const folder = mkdtempSync(path.join(tmpdir(), "forebay-bench-"));
+  const found: Found = new Map();
+  try {
+    for (const nodes of [1, 3]) {
+      const rows = pick(STEADY_ROWS, chosen).filter(([, row]) => row.nodes === nodes);
+      if (rows.length > 0) await compareSteady(nodes, rows, folder, options, found);
+    }
+    for (const [name, row] of pick(FRESH_ROWS, chosen)) {
+      await compareFresh(name, row, folder, options, found);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  print(found, options.rounds);
+}
+
+function pick(
+  rows: Readonly<Record<string, Row>>,
+  names: readonly string[],
+): readonly (readonly [string, Row])[] {
+  return Object.entries(rows).filter(([name]) => names.includes(name));
+}
+
+/** Sides that are started once, warmed, and stay up. */
+async function compareSteady(
   nodes: number,
   rows: readonly (readonly [string, Row])[],
-  { rounds, scale }: { readonly rounds: number; readonly scale: number },
+  folder: string,
+  { rounds, scale }: Options,
+  found: Found,
 ): Promise<void> {
-  const folder = mkdtempSync(path.join(tmpdir(), "forebay-bench-"));
-  const sides = [
-    forebaySide(nodes, path.join(folder, "forebay")),
-    kafkaSide(nodes, path.join(folder, "kafka")),
-  ];
-  const found = new Map<string, Map<string, Figures[]>>();
+  const names = new Set<SideName>(["forebay", ...rows.flatMap(([, row]) => row.against)]);
+  const sides = [...names].map((name) => makeSide(name, nodes, path.join(folder, name)));
   try {
-    for (const side of sides) await started(side);
+    for (const side of sides) await warm(side);
     for (let round = 0; round < rounds; round++) {
       for (const side of round % 2 === 0 ? sides : [...sides].reverse()) {
         for (const [name, row] of rows) {
-          const figures = await row.run(side, scale);
-          const bySide = found.get(name) ?? new Map<string, Figures[]>();
-          found.set(name, bySide.set(side.name, [...(bySide.get(side.name) ?? []), figures]));
-          console.log(`  ${name} ${side.name} round ${round + 1}: ${shown(figures)}`);
+          if (side.name !== "forebay" && !row.against.includes(side.name)) continue;
+          note(found, name, side, round, await row.run(side, scale));
         }
       }
     }
   } finally {
     for (const side of sides) await side.remove();
-    rmSync(folder, { recursive: true, force: true });
   }
-  console.log(`\n| ${nodes} node(s) | figure | forebay | kafka | ratio, median of ${rounds} |`);
-  console.log("|---|---|---|---|---|");
-  for (const [name, bySide] of found) print(name, bySide.get("forebay"), bySide.get("kafka"));
 }
 
 /** Up, reached, and warm: a virtual machine has compiled what it will need. */
-async function started(side: Side): Promise<void> {
-  const since = await side.start();
-  await load(side, ["-mode", "ready", "-topic", "ready", "-partitions", "1", "-since", `${since}`]);
+async function warm(side: Side): Promise<void> {
+  await ready(side, await side.start());
   await load(side, ["-create", "-topic", "warm", "-records", "400000"]);
   await load(side, ["-mode", "consume", "-topic", "warm", "-records", "400000"]);
   await load(side, ["-mode", "delete", "-topic", "warm"]);
 }
 
-function print(
+/** Each run has a cluster of its own, which the row starts. */
+async function compareFresh(
   name: string,
-  ours: readonly Figures[] | undefined,
-  theirs: readonly Figures[] | undefined,
-): void {
-  for (const figure of Object.keys(ours?.[0] ?? {})) {
-    const mine = (ours ?? []).map((one) => one[figure] ?? Number.NaN);
-    const other = (theirs ?? []).map((one) => one[figure] ?? Number.NaN);
-    const ratio = median(mine.map((value, round) => value / (other[round] ?? Number.NaN)));
-    console.log(
-      `| ${name} | ${figure} | ${rounded(median(mine))} | ${rounded(median(other))} | ${ratio.toFixed(2)} |`,
-    );
+  row: Row,
+  folder: string,
+  { rounds, scale }: Options,
+  found: Found,
+): Promise<void> {
+  const names: SideName[] = ["forebay", ...row.against];
+  for (let round = 0; round < rounds; round++) {
+    for (const which of round % 2 === 0 ? names : [...names].reverse()) {
+      const side = makeSide(which, row.nodes, path.join(folder, which));
+      try {
+        note(found, name, side, round, await row.run(side, scale));
+      } finally {
+        await side.remove();
+      }
+    }
   }
 }
 
-function shown(figures: Figures): string {
-  return Object.entries(figures)
-    .map(([name, value]) => `${name} ${rounded(value)}`)
-    .join(", ");
+function note(found: Found, row: string, side: Side, round: number, figures: Figures): void {
+  const bySide = found.get(row) ?? new Map<SideName, Figures[]>();
+  found.set(row, bySide.set(side.name, [...(bySide.get(side.name) ?? []), figures]));
+  const shown = Object.entries(figures).map(([name, value]) => `${name} ${rounded(value)}`);
+  console.log(`  ${row} ${side.name} round ${round + 1}: ${shown.join(", ")}`);
+}
+
+function print(found: Found, rounds: number): void {
+  console.log(`\n| row | figure | forebay | the other | | ratio, median of ${rounds} |`);
+  console.log("|---|---|---|---|---|---|");
+  for (const [row, bySide] of found) {
+    const ours = bySide.get("forebay") ?? [];
+    for (const [side, theirs] of bySide) {
+      if (side === "forebay") continue;
+      for (const figure of Object.keys(ours[0] ?? {})) {
+        const mine = ours.map((one) => one[figure] ?? Number.NaN);
+        const other = theirs.map((one) => one[figure] ?? Number.NaN);
+        const ratios = mine.map((value, round) => value / (other[round] ?? Number.NaN));
+        const cells = [
+          rounded(median(mine)),
+          rounded(median(other)),
+          side,
+          rounded(median(ratios)),
+        ];
+        console.log(`| ${row} | ${figure} | ${cells.join(" | ")} |`);
+      }
+    }
+  }
 }
 
 function rounded(value: number): string {

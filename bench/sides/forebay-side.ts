@@ -13,6 +13,8 @@ export function forebaySide(nodes: number, folder: string): Side {
   };
   return {
     name: "forebay",
+    protocol: "kafka",
+    firstId: 0,
     nodes,
     folder,
     bootstrap: Array.from({ length: nodes }, (_, id) => `127.0.0.1:${FIRST_PORT + id}`).join(","),

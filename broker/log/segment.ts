@@ -133,10 +133,10 @@ export class Segment {
     this.dirty = true;
   }
 
-  /** Writes the next bytes of the records file; `now` by the monotonic clock. */
-  async write(parts: readonly Uint8Array[], bytes: number, now: Millis): Promise<void> {
+  /** Writes the next bytes of the records file; `now` by the monotonic clock, for what was checked a moment before. */
+  async write(parts: readonly Uint8Array[], bytes: number, now?: Millis): Promise<void> {
     const file = await this.#open("create");
-    this.#recent.noted(this.written, now);
+    if (now !== undefined) this.#recent.noted(this.written, now);
     if (bytes <= 128 * 1024) file.writeSync(this.written, parts);
     else await file.write(this.written, parts);
     this.written += bytes;

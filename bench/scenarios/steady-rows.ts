@@ -1,15 +1,5 @@
 import { load, type LoadResult } from "../load/generator.ts";
-import type { Side } from "../sides/side.ts";
-
-/** Figures of one run by name, the unit in it. */
-export type Figures = Readonly<Record<string, number>>;
-
-/** One line of the comparison. */
-export interface Row {
-  readonly nodes: number;
-  /** @param scale divides how much is sent */
-  readonly run: (side: Side, scale: number) => Promise<Figures>;
-}
+import type { Figures, Row } from "./row.ts";
 
 const KIB_RECORDS = 1_000_000;
 const SMALL_RECORDS = 5_000_000;
@@ -20,6 +10,7 @@ function throughput(nodes: number, size: number, codec: string): Row {
   const common = ["-topic", topic, "-size", String(size), "-compression", codec];
   return {
     nodes,
+    against: ["kafka"],
     run: async (side, scale) => {
       const records = String(Math.round((size === 1024 ? KIB_RECORDS : SMALL_RECORDS) / scale));
       const args = [...common, "-records", records];
@@ -39,10 +30,11 @@ function of(what: string, result: LoadResult): Figures {
 }
 
 /** Records sent at a fixed rate, whatever becomes of earlier ones; from sending to reading in one process. */
-function endToEnd(nodes: number, rate: number): Row {
+function endToEnd(nodes: number, rate: number, against: Row["against"] = ["kafka"]): Row {
   const args = ["-mode", "e2e", "-create", "-topic", "e2e", "-rate", String(rate), "-linger", "0"];
   return {
     nodes,
+    against,
     run: async (side, scale) => {
       const seconds = Math.max(5, Math.round(12 / scale));
       const { e2e_ms: ms, broker_cpu_s: cpu = Number.NaN } = await load(side, [
@@ -60,16 +52,17 @@ function endToEnd(nodes: number, rate: number): Row {
   };
 }
 
-export const ROWS: Readonly<Record<string, Row>> = {
+/** Rows whose sides stay up from round to round. */
+export const STEADY_ROWS: Readonly<Record<string, Row>> = {
   "1-1024-none": throughput(1, 1024, "none"),
   "1-1024-lz4": throughput(1, 1024, "lz4"),
   "1-100-none": throughput(1, 100, "none"),
   "1-100-lz4": throughput(1, 100, "lz4"),
-  "1-e2e-1000": endToEnd(1, 1000),
-  "1-e2e-10000": endToEnd(1, 10_000),
+  "1-e2e-1000": endToEnd(1, 1000, ["kafka", "nats"]),
+  "1-e2e-10000": endToEnd(1, 10_000, ["kafka", "nats"]),
   "3-1024-none": throughput(3, 1024, "none"),
   "3-1024-lz4": throughput(3, 1024, "lz4"),
   "3-100-none": throughput(3, 100, "none"),
-  "3-e2e-1000": endToEnd(3, 1000),
+  "3-e2e-1000": endToEnd(3, 1000, ["kafka", "nats"]),
   "3-e2e-10000": endToEnd(3, 10_000),
 };

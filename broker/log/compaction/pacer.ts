@@ -37,6 +37,10 @@ export class Pacer {
     this.#paidUntil = scheduler.now();
   }
 
+  get now(): Millis {
+    return this.#scheduler.now();
+  }
+
   /** The slice is used up: `pause` before going on. */
   get due(): boolean {
     return this.#worked + this.#scheduler.now() - this.#sliceStart >= SLICE_MS;

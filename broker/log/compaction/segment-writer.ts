@@ -63,7 +63,7 @@ export class SegmentWriter {
     if (bytes === 0) return;
     this.#parts = [];
     this.#bytes = 0;
-    await this.#pacer.io(this.segment.write(parts, bytes));
+    await this.#pacer.io(this.segment.write(parts, bytes, this.#pacer.now));
     this.#pacer.spent(bytes);
   }
 }

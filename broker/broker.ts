@@ -1,8 +1,9 @@
 import type { BrokerEndpoint, BrokerId } from "../cluster/broker.ts";
 import type { Listening } from "./network/frame-channel.ts";
 import type { BrokerConfig } from "./config.ts";
-import { Controller } from "./controller/controller.ts";
+import { Controller, type ControllerOptions } from "./controller/controller.ts";
 import { ControllerLease, type Holder } from "./controller/controller-lease.ts";
+import { ElectionRequests } from "./controller/election-requests.ts";
 import { HeartbeatSender } from "./controller/heartbeats.ts";
 import { register, SupersededError } from "./controller/registration.ts";
 import { GroupCoordinator } from "./coordinator/group/group-coordinator.ts";
@@ -185,6 +186,13 @@ export class Broker {
       ownEpoch: () => this.#epoch,
     });
     this.#replicas = replicas;
+    const topicRules: ControllerOptions["topicRules"] = (record) => {
+      const effective = replicas.effectiveConfig(record);
+      return {
+        minInSyncReplicas: effective.minInSyncReplicas,
+        unclean: effective.uncleanLeaderElection,
+      };
+    };
     this.#controller = new Controller({
       self: brokerId,
       ownEpoch: this.#epoch,
@@ -199,13 +207,7 @@ export class Broker {
       sessionTimeoutMs: config.brokerSessionTimeoutMs,
       leaderSettleMs: config.leaderSettleMs,
       endpoint,
-      topicRules: (record) => {
-        const effective = replicas.effectiveConfig(record);
-        return {
-          minInSyncReplicas: effective.minInSyncReplicas,
-          unclean: effective.uncleanLeaderElection,
-        };
-      },
+      topicRules,
       onMajority: (at) => {
         this.#contact.heard(at);
       },
@@ -312,6 +314,7 @@ export class Broker {
       topicAdmin,
       groups,
       controller: this.#controller,
+      elections: new ElectionRequests({ image, store: this.#store, scheduler, topicRules }),
       fetchSessions: new FetchSessionCache(
         config.number("max.incremental.fetch.session.cache.slots"),
         random,

@@ -4,6 +4,7 @@ import type { BrokerEnvironment } from "./environment.ts";
 import type { GroupCoordinator } from "./coordinator/group/group-coordinator.ts";
 import type { MetadataView } from "./metadata/view.ts";
 import type { Controller } from "./controller/controller.ts";
+import type { ElectionRequests } from "./controller/election-requests.ts";
 import type { FetchSessionCache } from "./fetch-session.ts";
 import type { Replicas } from "./replication/types.ts";
 import type { TopicAdmin } from "./topic-admin.ts";
@@ -19,5 +20,6 @@ export interface BrokerServices {
   readonly topicAdmin: TopicAdmin;
   readonly groups: GroupCoordinator;
   readonly controller: Controller;
+  readonly elections: ElectionRequests;
   readonly fetchSessions: FetchSessionCache;
 }

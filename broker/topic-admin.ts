@@ -12,6 +12,12 @@ import { ProtocolError } from "./errors.ts";
 import { INTERNAL_TOPICS, OFFSETS_TOPIC } from "./internal-topics.ts";
 import type { MetadataView, TopicImage } from "./metadata/view.ts";
 import { ErrorCode } from "./protocol/error-codes.ts";
+import {
+  reassign,
+  type ReassignmentWish,
+  withNewAssignments,
+  writeAssignments,
+} from "./reassignment.ts";
 import { topicConfigRefusal } from "./topic-config.ts";
 import {
   type ConfigChange,
@@ -19,6 +25,7 @@ import {
   ownTopicConfig,
   writeTopicConfig,
 } from "./topic-config-change.ts";
+import { TopicWait } from "./topic-wait.ts";
 import { TopicWriter, translated } from "./topic-writer.ts";
 
 export interface NewTopic {
@@ -57,12 +64,14 @@ const ALTER_WAIT_MS = 5000;
 export class TopicAdmin {
   readonly #options: TopicAdminOptions;
   readonly #writer: TopicWriter;
+  readonly #wait: TopicWait;
   /** Creations under way by Kafka name: a topic that many ask for is created once. */
   readonly #creating = new Map<string, Promise<void>>();
 
   constructor(options: TopicAdminOptions) {
     this.#options = options;
     this.#writer = new TopicWriter(options);
+    this.#wait = new TopicWait(options.metadata, options.scheduler);
   }
 
   /** Creates the Topic object and waits until its partitions have leaders, or the time is up. */
@@ -72,7 +81,7 @@ export class TopicAdmin {
     await this.#write(() =>
       this.#options.kube.create(topics, this.#options.namespace, this.#object(topic, resolved)),
     );
-    await this.#until((image) => hasLeaders(image, resolved.partitions), topic.name, timeout);
+    await this.#wait.until((image) => hasLeaders(image, resolved.partitions), topic.name, timeout);
   }
 
   /**
@@ -119,7 +128,7 @@ export class TopicAdmin {
     const creation = this.createTopic(topic, timeout)
       .catch((error: unknown) => {
         if (error instanceof ProtocolError && error.errorCode === ErrorCode.TOPIC_ALREADY_EXISTS) {
-          return this.#until((image) => hasLeaders(image, 1), name, timeout);
+          return this.#wait.until((image) => hasLeaders(image, 1), name, timeout);
         }
         throw error;
       })
@@ -136,7 +145,7 @@ export class TopicAdmin {
         propagationPolicy: "Background",
       }),
     );
-    await this.#until((now) => now?.topicId !== image.topicId, name, timeout);
+    await this.#wait.until((now) => now?.topicId !== image.topicId, name, timeout);
   }
 
   /** Grows a topic to `total` partitions. */
@@ -162,12 +171,12 @@ export class TopicAdmin {
         { op: "add", path: "/spec/partitions", value: total },
       ];
       if (assignments !== undefined) {
-        const all = [...image.partitions.map((one) => one.replicas), ...assignments];
+        const all = withNewAssignments(spec.assignments, image.partitions.length, assignments);
         operations.push({ op: "add", path: "/spec/assignments", value: all });
       }
       return (spec.partitions ?? 0) >= total ? [] : operations;
     });
-    await this.#until((now) => hasLeaders(now, total), name, timeout);
+    await this.#wait.until((now) => hasLeaders(now, total), name, timeout);
   }
 
   /**
@@ -189,17 +198,33 @@ export class TopicAdmin {
     const written = await this.#writer.update(image, (spec) =>
       writeTopicConfig(spec, changeTopicConfig(ownTopicConfig(spec), changes, replaceAll, config)),
     );
-    await this.#shows(image, written, ALTER_WAIT_MS).catch(() => undefined);
+    await this.#wait.shows(image, written, ALTER_WAIT_MS).catch(() => undefined);
   }
 
-  /** Until this broker's view is as new as what was written, or the topic is gone. Rejects with REQUEST_TIMED_OUT. */
-  #shows(image: TopicImage, written: Topic, timeout: Millis): Promise<void> {
-    return this.#until(
-      (now) =>
-        now?.topicId !== image.topicId || now.generation >= (written.metadata.generation ?? 0),
-      image.name,
-      timeout,
-    );
+  /**
+   * Writes the wishes of a reassignment into the Topic, where the operator finds them (KIP-455). Resolves, once this broker
+   * sees them, to the refusals by partition. Throws UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT.
+   */
+  async reassign(
+    name: string,
+    wishes: readonly ReassignmentWish[],
+    mayChangeCount: boolean,
+    timeout: Millis,
+  ): Promise<ReadonlyMap<number, ProtocolError>> {
+    const { metadata } = this.#options;
+    const image = this.#known(name);
+    let refused: ReadonlyMap<number, ProtocolError> = new Map();
+    const written = await this.#writer.update(image, (spec) => {
+      const { partitions } = metadata.topicsById.get(image.topicId) ?? image;
+      const world = { partitions, brokers: metadata.brokerCount, mayChangeCount };
+      const reassigned = reassign(spec, wishes, world);
+      refused = reassigned.refused;
+      return refused.size === wishes.length
+        ? []
+        : writeAssignments(spec, reassigned.assignments, partitions.length);
+    });
+    await this.#wait.shows(image, written, timeout);
+    return refused;
   }
 
   #known(name: string): TopicImage {
@@ -299,31 +324,6 @@ export class TopicAdmin {
         if (!(error instanceof UnknownOutcomeError)) throw error;
       }),
     );
-  }
-
-  /** Waits for this broker's view to show it. Rejects with REQUEST_TIMED_OUT. */
-  #until(
-    shown: (image: TopicImage | undefined) => boolean,
-    name: string,
-    timeout: Millis,
-  ): Promise<void> {
-    const { metadata, scheduler } = this.#options;
-    return new Promise((resolve, reject) => {
-      if (shown(metadata.topics.get(name))) {
-        resolve();
-        return;
-      }
-      const timer = scheduler.after(timeout, () => {
-        stop();
-        reject(new ProtocolError(ErrorCode.REQUEST_TIMED_OUT, `Topic '${name}' is not there yet.`));
-      });
-      const stop = metadata.onChange(() => {
-        if (!shown(metadata.topics.get(name))) return;
-        stop();
-        timer.cancel();
-        resolve();
-      });
-    });
   }
 }
 

@@ -14,8 +14,8 @@ export interface BalancedTopic {
   readonly replicas: number;
   /** Ordered replicas of each partition. */
   readonly partitions: readonly (readonly BrokerId[])[];
-  /** Partitions whose replicas somebody has chosen: they are these, and are not moved. */
-  readonly chosen?: readonly (readonly BrokerId[])[];
+  /** Replicas that somebody has chosen, by partition: they are these, and are not moved. */
+  readonly chosen?: readonly (readonly BrokerId[] | undefined)[];
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Condition, KubeObject } from "../kube/objects.ts";
 import type { Bytes } from "../lib/units.ts";
+import type { Assignments } from "./assignments.ts";
 
 /** The load a topic is to be laid out for; the partition count is computed from it (partition-count.ts). */
 export interface ExpectedPeak {
@@ -23,8 +24,11 @@ export interface Topic extends KubeObject {
     readonly minInSyncReplicas?: number;
     /** Kafka topic configs by Kafka's names, values as strings. */
     readonly config?: Readonly<Record<string, string>>;
-    /** Explicit placement by partition (CreateTopics with assignments, reassignment); else the operator places. */
-    readonly assignments?: readonly (readonly number[])[];
+    /**
+     * Chosen replicas by partition (CreateTopics with assignments, reassignment). The operator places partitions beyond
+     * them, those with an empty list, and those whose list names a broker that is not to stay (assignments.ts).
+     */
+    readonly assignments?: Assignments;
   };
   readonly status?: {
     readonly observedGeneration?: number;

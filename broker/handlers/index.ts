@@ -2,6 +2,7 @@ import { apiByKey } from "../protocol/api-versions.ts";
 import { present } from "../../lib/assert.ts";
 import type { ServedApi } from "../network/dispatch.ts";
 import { handleAlterConfigs, handleIncrementalAlterConfigs } from "./alter-configs.ts";
+import { handleAlterPartitionReassignments } from "./alter-partition-reassignments.ts";
 import { handleApiVersions } from "./api-versions.ts";
 import { handleBrokerHeartbeat } from "./broker-heartbeat.ts";
 import { handleCreatePartitions } from "./create-partitions.ts";
@@ -13,6 +14,7 @@ import { handleDescribeCluster } from "./describe-cluster.ts";
 import { handleDescribeConfigs } from "./describe-configs.ts";
 import { handleDescribeGroups } from "./describe-groups.ts";
 import { handleDescribeTopicPartitions } from "./describe-topic-partitions.ts";
+import { handleElectLeaders } from "./elect-leaders.ts";
 import { handleFetch } from "./fetch.ts";
 import { handleFindCoordinator } from "./find-coordinator.ts";
 import type { Handler } from "./handler.ts";
@@ -22,6 +24,7 @@ import { handleJoinGroup } from "./join-group.ts";
 import { handleLeaveGroup } from "./leave-group.ts";
 import { handleListGroups } from "./list-groups.ts";
 import { handleListOffsets } from "./list-offsets.ts";
+import { handleListPartitionReassignments } from "./list-partition-reassignments.ts";
 import { handleMetadata } from "./metadata.ts";
 import { handleOffsetCommit } from "./offset-commit.ts";
 import { handleOffsetDelete } from "./offset-delete.ts";
@@ -57,7 +60,10 @@ const handlers: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHandler>([
   [33, handleAlterConfigs],
   [37, handleCreatePartitions],
   [42, handleDeleteGroups],
+  [43, handleElectLeaders],
   [44, handleIncrementalAlterConfigs],
+  [45, handleAlterPartitionReassignments],
+  [46, handleListPartitionReassignments],
   [47, handleOffsetDelete],
   [60, handleDescribeCluster],
   [63, handleBrokerHeartbeat],

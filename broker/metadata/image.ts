@@ -48,6 +48,7 @@ export class MetadataImage implements MetadataView {
   /** The BrokerCluster's uid in the form of Kafka's cluster ids (22 characters); empty until it was read. */
   clusterId = "";
   controllerId: BrokerId = -1;
+  brokerCount = 0;
   readonly brokers = new Map<BrokerId, BrokerImage>();
   readonly topics = new Map<string, TopicImage>();
   readonly topicsById = new Map<string, TopicImage>();
@@ -186,6 +187,7 @@ export class MetadataImage implements MetadataView {
   absorbCluster(object: BrokerCluster): void {
     const uid = (object.metadata.uid ?? "").replaceAll("-", "");
     this.clusterId = Buffer.from(uid, "hex").toString("base64url");
+    this.brokerCount = object.spec.brokers;
     this.brokerConfig = new Map(Object.entries(object.spec.config ?? {}));
     this.#notify([], []);
   }
@@ -224,6 +226,7 @@ export class MetadataImage implements MetadataView {
       generation: object.metadata.generation ?? 0,
       internal: first.topic.startsWith("__"),
       config: ownTopicConfig(object.spec),
+      assignments: object.spec.assignments ?? [],
       partitions,
     };
     this.topicsById.set(topicId, image);

@@ -1,3 +1,4 @@
+import type { Assignments } from "../../cluster/assignments.ts";
 import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
 
 /** A registered broker as this broker sees it. */
@@ -36,6 +37,8 @@ export interface TopicImage {
   readonly internal: boolean;
   /** Topic configs set by the user, by Kafka's names (spec.config plus minInSyncReplicas as min.insync.replicas). */
   readonly config: ReadonlyMap<string, string>;
+  /** Replicas that were chosen, by partition; an empty list where the operator chooses (spec.assignments). */
+  readonly assignments: Assignments;
   /** Index = partition; only those that are recorded without a gap from 0. */
   readonly partitions: readonly PartitionImage[];
 }
@@ -45,6 +48,8 @@ export interface MetadataView {
   readonly clusterId: string;
   /** Holder of the controller Lease as last heard of, or -1. */
   readonly controllerId: BrokerId;
+  /** Brokers that the cluster is to have: 0 to one less than this; 0 until it was read. */
+  readonly brokerCount: number;
   /** All registered brokers by id. */
   readonly brokers: ReadonlyMap<BrokerId, BrokerImage>;
   readonly topics: ReadonlyMap<string, TopicImage>;

@@ -1,3 +1,4 @@
+import { replicaCount } from "../../cluster/assignments.ts";
 import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
 import { changeIsr, isDismissed, restart } from "../../cluster/partition-change.ts";
 import { brokers as brokerResource, partitionSlices } from "../../cluster/resources.ts";
@@ -161,7 +162,7 @@ export class ReplicaManager implements Replicas {
     return effectiveTopicConfig(
       topic?.config ?? new Map(),
       this.#config,
-      record.placement.replicas.length,
+      replicaCount(record.placement),
     );
   }
 

@@ -1,3 +1,4 @@
+import { chosenReplicas } from "../../cluster/assignments.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { PartitionPlacement, PartitionSlice } from "../../cluster/partition-slice.ts";
 import { brokerObjectName } from "../../cluster/names.ts";
@@ -148,7 +149,9 @@ class ReassignmentController {
         states: own.flatMap(({ spec: { partitions }, status }) =>
           partitions.map((_, at) => status?.partitions?.[at]),
         ),
-        ...(spec.assignments === undefined ? {} : { chosen: spec.assignments }),
+        chosen: placements.map((_, at) =>
+          chosenReplicas(spec.assignments, at, cluster.spec.brokers),
+        ),
       };
       return [{ topic, slices: own, plan }];
     });

@@ -1,3 +1,4 @@
+import { chosenReplicas } from "../../cluster/assignments.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { BrokerId } from "../../cluster/broker.ts";
 import type { PartitionPlacement, PartitionSlice } from "../../cluster/partition-slice.ts";
@@ -151,18 +152,31 @@ class TopicController {
     const missing = shape.partitions - placements.length;
     if (missing > 0) {
       const brokers = this.#placeable(cluster);
-      const given = (topic.spec.assignments ?? []).slice(placements.length);
-      placements.push(...given.map((replicas) => ({ replicas })));
-      const rest = shape.partitions - placements.length;
-      if (rest > 0 && brokers.length >= shape.replicas) {
-        const placed = placePartitions({
-          partitions: rest,
-          replicas: shape.replicas,
-          brokers,
-          present: placements.map(({ replicas }) => replicas),
-          others: this.#placementsOfOthers(topic),
-        });
-        placements.push(...placed.map((replicas) => ({ replicas })));
+      const chosen = Array.from({ length: missing }, (_, at) =>
+        chosenReplicas(topic.spec.assignments, placements.length + at, cluster.spec.brokers),
+      );
+      const rest = chosen.filter((replicas) => replicas === undefined).length;
+      // In order: what waits for brokers holds up what comes after it.
+      if (rest > 0 && brokers.length < shape.replicas) {
+        chosen.length = chosen.indexOf(undefined);
+      }
+      const placed =
+        rest === 0 || chosen.length < missing
+          ? []
+          : placePartitions({
+              partitions: rest,
+              replicas: shape.replicas,
+              brokers,
+              present: [
+                ...placements.map(({ replicas }) => replicas),
+                ...chosen.filter((replicas) => replicas !== undefined),
+              ],
+              others: this.#placementsOfOthers(topic),
+            });
+      let next = 0;
+      for (const replicas of chosen) {
+        const own = replicas ?? placed[next++];
+        if (own !== undefined) placements.push({ replicas: own });
       }
     }
     return planSlices(topic, present, placements);

@@ -1,3 +1,4 @@
+import { targetReplicas } from "../../cluster/assignments.ts";
 import type { BrokerId } from "../../cluster/broker.ts";
 import type { PartitionPlacement, PartitionState } from "../../cluster/partition-slice.ts";
 import {
@@ -14,7 +15,8 @@ export interface ReassignedTopic {
   readonly placements: readonly PartitionPlacement[];
   /** May be shorter than `placements`: no record yet. */
   readonly states: readonly (PartitionState | undefined)[];
-  readonly chosen?: readonly (readonly BrokerId[])[];
+  /** Replicas that somebody has chosen, by partition. */
+  readonly chosen?: readonly (readonly BrokerId[] | undefined)[];
 }
 
 export interface ReassignmentInputs {
@@ -49,7 +51,7 @@ export function planReassignment(inputs: ReassignmentInputs): Reassignment {
   const wanted = balanceReplicas(
     settled.map(({ topic, placements }): BalancedTopic => {
       const { id, replicas, chosen } = topic;
-      const targets = placements.map(target);
+      const targets = placements.map(targetReplicas);
       return { id, replicas, partitions: targets, ...(chosen === undefined ? {} : { chosen }) };
     }),
     inputs.brokers,
@@ -60,7 +62,7 @@ export function planReassignment(inputs: ReassignmentInputs): Reassignment {
   const changes = new Map<string, readonly PartitionPlacement[]>();
   for (const { topic, placements } of settled) {
     const next = placements.map((placement, at) => {
-      const goal = wanted.get(topic.id)?.[at] ?? target(placement);
+      const goal = wanted.get(topic.id)?.[at] ?? targetReplicas(placement);
       const step = towards(placement, topic.states[at], goal);
       if (isMoving(placement) || !isMoving(step)) return step;
       if (moving >= inputs.maxMoving) {
@@ -76,11 +78,6 @@ export function planReassignment(inputs: ReassignmentInputs): Reassignment {
   return { changes, moving, waiting };
 }
 
-/** Where a partition is on its way to. */
-function target({ replicas, removing = [] }: PartitionPlacement): readonly BrokerId[] {
-  return replicas.filter((id) => !removing.includes(id));
-}
-
 function isMoving({ adding = [], removing = [] }: PartitionPlacement): boolean {
   return adding.length + removing.length > 0;
 }
@@ -94,7 +91,7 @@ function settle(
   if (!isMoving(placement) || state === undefined) return placement;
   const arrived = adding.every((id) => state.isr.includes(id));
   const left = !removing.some((id) => state.isr.includes(id) || state.leader === id);
-  return arrived && left ? { replicas: target(placement) } : placement;
+  return arrived && left ? { replicas: targetReplicas(placement) } : placement;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { chosenReplicas } from "../../cluster/assignments.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { BrokerId } from "../../cluster/broker.ts";
 import { partitionCount } from "../../cluster/partition-count.ts";
@@ -11,6 +12,8 @@ export interface TopicShape {
   readonly partitionsReason?: string;
   readonly replicas: number;
   readonly minInSyncReplicas: number;
+  /** Assignments that name a broker which is not to stay, and so do not count. */
+  readonly setAside?: number;
 }
 
 /** Why a topic cannot be as its spec says: reason of a condition, and a sentence that tells what to do. */
@@ -61,7 +64,10 @@ export function topicShape(inputs: TopicShapeInputs): TopicShape | TopicRefusal 
     };
   }
   const brokers = cluster.spec.brokers;
-  const replicas = spec.replicas ?? spec.assignments?.[0]?.length ?? defaultReplicas(cluster);
+  const replicas =
+    spec.replicas ??
+    spec.assignments?.find(({ length }) => length > 0)?.length ??
+    defaultReplicas(cluster);
   if (replicas > brokers) {
     return {
       reason: "NotEnoughBrokers",
@@ -77,9 +83,19 @@ export function topicShape(inputs: TopicShapeInputs): TopicShape | TopicRefusal 
   }
   const counted = count(topic, brokers, present);
   if ("reason" in counted) return counted;
-  const wrong = wrongAssignment(spec.assignments ?? [], counted.partitions, brokers);
+  const assignments = spec.assignments ?? [];
+  const wrong = wrongAssignment(assignments, counted.partitions, present, brokers);
   if (wrong !== undefined) return { reason: "InvalidAssignment", message: wrong };
-  return { topicName, replicas, minInSyncReplicas, ...counted };
+  const setAside = assignments.filter(
+    (chosen, at) => chosen.length > 0 && chosenReplicas(assignments, at, brokers) === undefined,
+  ).length;
+  return {
+    topicName,
+    replicas,
+    minInSyncReplicas,
+    ...(setAside === 0 ? {} : { setAside }),
+    ...counted,
+  };
 }
 
 /** The topic's name among Kafka's. */
@@ -149,6 +165,7 @@ function isOlder(a: Topic, b: Topic): boolean {
 function wrongAssignment(
   assignments: readonly (readonly BrokerId[])[],
   partitions: number,
+  present: number,
   brokers: number,
 ): string | undefined {
   if (assignments.length > partitions) {
@@ -156,9 +173,10 @@ function wrongAssignment(
   }
   for (const [partition, replicas] of assignments.entries()) {
     const where = `spec.assignments of partition ${String(partition)}`;
-    if (replicas.length === 0) return `${where} is empty`;
     if (new Set(replicas).size !== replicas.length) return `${where} names a broker twice`;
     const unknown = replicas.find((id) => id < 0 || id >= brokers);
+    // Of a partition that is there the choice was right once, and its broker is to go now.
+    if (partition < present) continue;
     if (unknown !== undefined) {
       return `${where} names broker ${String(unknown)}, and brokers are 0 to ${String(brokers - 1)}`;
     }

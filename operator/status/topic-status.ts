@@ -105,10 +105,16 @@ function verdict(finding: TopicFinding, counts: Counts): Parameters<typeof kstat
         const message = `${String(offline)} ${of} have no leader`;
         return { is: "reconciling", reason: "PartitionsOffline", message };
       }
-      const message =
+      const { setAside = 0 } = finding.shape;
+      const aside =
+        setAside === 0
+          ? ""
+          : `; ${String(setAside)} of spec.assignments name brokers that the cluster is not to have, and do not count`;
+      const found =
         moving > 0
           ? `${String(moving)} ${of} are being moved`
           : `${String(partitions)} partitions have leaders`;
+      const message = `${found}${aside}`;
       return { is: "ready", reason: "PartitionsOnline", message };
     }
   }

@@ -142,6 +142,26 @@ describe("topic admin", () => {
     });
   });
 
+  it("writes wishes of a reassignment side by side, and they are seen when it is done", async () => {
+    const { admin, scheduler, image, topic, read } = bound(await started());
+    await topic("a", [{ replicas: [0] }, { replicas: [1] }, { replicas: [2] }]);
+    const reassigning = [0, 1, 2].map((partition) =>
+      admin.reassign("a", [{ partition, replicas: [(partition + 1) % 3] }], true, 1000),
+    );
+    const refused = await scheduler.until(Promise.all(reassigning));
+    assert.deepEqual(
+      refused.map(({ size }) => size),
+      [0, 0, 0],
+    );
+    assert.deepEqual((await read("a")).spec.assignments, [[1], [2], [0]]);
+    assert.deepEqual(image.topics.get("a")?.assignments, [[1], [2], [0]]);
+    const taken = await scheduler.until(
+      admin.reassign("a", [{ partition: 1, replicas: null }], true, 1000),
+    );
+    assert.equal(taken.size, 0);
+    assert.deepEqual((await read("a")).spec.assignments, [[1], [1], [0]]);
+  });
+
   it("refuses a topic that the names of metrics could not tell from another", async () => {
     const { admin, scheduler, topic } = bound(await started());
     await topic("a.b", [{ replicas: [0] }]);

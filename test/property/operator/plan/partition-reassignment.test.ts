@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import {
+  type Assignments,
+  chosenReplicas,
+  reassignmentOf,
+} from "../../../../cluster/assignments.ts";
 import type { BrokerId } from "../../../../cluster/broker.ts";
 import { changeIsr, completeMove, initialState } from "../../../../cluster/partition-change.ts";
 import type { PartitionPlacement, PartitionState } from "../../../../cluster/partition-slice.ts";
@@ -28,9 +33,17 @@ class World {
   }
 
   /** The operator's turn. @returns partitions on the move */
-  plan(brokers: number, replicas: number, spread: boolean, maxMoving: number): number {
+  plan(
+    brokers: number,
+    replicas: number,
+    spread: boolean,
+    maxMoving: number,
+    assignments: Assignments = [],
+  ): number {
+    const { placements, states } = this;
+    const chosen = placements.map((_, at) => chosenReplicas(assignments, at, brokers));
     const { changes, moving } = planReassignment({
-      topics: [{ id: "t", replicas, placements: this.placements, states: this.states }],
+      topics: [{ id: "t", replicas, placements, states, chosen }],
       brokers: Array.from({ length: brokers }, (_, id) => ({ id })),
       spread,
       maxMoving,
@@ -94,6 +107,44 @@ describe("reassignment of partitions", () => {
             assert.ok(replicas.every((id) => id < last.brokers));
             const isr = world.states[at]?.isr ?? [];
             assert.deepEqual([...isr].sort(), [...replicas].sort());
+          }
+        },
+      ),
+      runs(),
+    );
+  });
+
+  it("ends where somebody has chosen, and elsewhere but for brokers that are to go", () => {
+    const choice = fc.uniqueArray(fc.nat(5), { maxLength: 3, size: "max" });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 8 }),
+        fc.array(
+          fc.tuple(wish, fc.array(choice, { maxLength: 8, size: "max" }), fc.array(fc.nat(7))),
+          { minLength: 1, maxLength: 5, size: "max" },
+        ),
+        (partitions, wishes) => {
+          const world = new World(partitions, 3, 3);
+          for (const [{ brokers, replicas }, assignments, steps] of wishes) {
+            for (const at of steps) {
+              world.plan(brokers, replicas, true, 2, assignments);
+              world.move(at % partitions);
+            }
+          }
+          const [{ brokers, replicas }, assignments] = wishes.at(-1) ?? assert.fail();
+          for (let round = 0; round < 20 * partitions; round++) {
+            world.plan(brokers, replicas, true, 2, assignments);
+            for (let at = 0; at < partitions; at++) world.move(at);
+          }
+          world.plan(brokers, replicas, true, 2, assignments);
+          for (const [at, placement] of world.placements.entries()) {
+            assert.equal(reassignmentOf(placement, undefined), undefined, "nothing moves any more");
+            const chosen = chosenReplicas(assignments, at, brokers);
+            if (chosen !== undefined) assert.deepEqual(placement.replicas, chosen);
+            else {
+              assert.equal(placement.replicas.length, replicas);
+              assert.ok(placement.replicas.every((id) => id < brokers));
+            }
           }
         },
       ),

@@ -352,6 +352,51 @@ describe("topic controller", () => {
     assert.equal(slice.replicas[2]?.length, 2);
   });
 
+  it("places partitions between those that somebody has chosen", async () => {
+    world = new World();
+    await world.cluster(3);
+    await world.registered(undefined, undefined, undefined);
+    await world.topic("mine", { partitions: 3, replicas: 2, assignments: [[], [2, 1]] });
+    await world.scheduler.advance(500);
+    const [slice] = await world.slices();
+    assert.deepEqual(
+      slice?.replicas.map(({ length }) => length),
+      [2, 2, 2],
+    );
+    assert.deepEqual(slice.replicas[1], [2, 1]);
+  });
+
+  it("sets a choice aside whose broker is to go, and says so", async () => {
+    world = new World();
+    await world.cluster(3);
+    await world.registered(undefined, undefined, undefined);
+    await world.topic("mine", {
+      partitions: 2,
+      assignments: [
+        [2, 0],
+        [0, 1],
+      ],
+    });
+    await world.scheduler.advance(500);
+    await world.elect("mine-000");
+    const cluster = await world.do(world.kube.get(brokerClusters, NAMESPACE, "c"));
+    await world.do(
+      world.kube.replace(brokerClusters, NAMESPACE, {
+        ...cluster,
+        spec: { ...cluster.spec, brokers: 2 },
+      }),
+    );
+    await world.scheduler.advance(2000);
+    const ready = (await world.read("mine")).status?.conditions?.find(
+      ({ type }) => type === "Ready",
+    );
+    assert.equal(ready?.status, "True");
+    assert.equal(
+      ready.message,
+      "2 partitions have leaders; 1 of spec.assignments name brokers that the cluster is not to have, and do not count",
+    );
+  });
+
   it("writes nothing when there is nothing to change, and nothing at all while paused", async () => {
     world = new World();
     await world.cluster(3);

@@ -1,7 +1,7 @@
 import { HOUR, type Bytes, KIB, type Millis, MIB, MINUTE } from "../lib/units.ts";
 import { type ConfigDefinition, refusal } from "./config-definition.ts";
+import { DEFAULT_LOG_OPTIONS, type LogOptions } from "./log/log-options.ts";
 import { RACK_AWARE_SELECTOR } from "./replication/read-replica.ts";
-import type { LogOptions } from "./log/log-manager.ts";
 
 /** The largest long of Kafka's, for "without limit": as a number it is rounded, which no use of it minds. */
 export const LONG_MAX = "9223372036854775807";
@@ -312,8 +312,11 @@ export class BrokerConfig {
     return this.number("forebay.leader.settle.ms");
   }
   get logOptions(): Partial<LogOptions> {
+    const tailBytes = this.number("forebay.tail.bytes");
     return {
-      tailBytes: this.number("forebay.tail.bytes"),
+      tailBytes,
+      // Well before the tail is full of what is not in segments, which is when clients' appends have to wait.
+      checkpointBytes: Math.min(DEFAULT_LOG_OPTIONS.checkpointBytes, tailBytes / 4),
       journalFileBytes: this.number("forebay.journal.file.bytes"),
       checkpointMs: this.number("forebay.checkpoint.interval.ms"),
       retentionCheckMs: this.number("log.retention.check.interval.ms"),

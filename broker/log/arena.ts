@@ -1,4 +1,8 @@
 import { assert } from "../../lib/assert.ts";
+import { Gate } from "../../lib/gate.ts";
+
+/** Extents kept for the next use; more than that were needed in a burst. */
+const MAX_FREE = 8;
 
 /** A piece of memory that appends fill one after the other. Recycled when nothing needs its content any more. */
 export interface Extent {
@@ -6,8 +10,10 @@ export interface Extent {
   /** Grows by one with each extent taken into use; older ones are recycled first. */
   sequence: number;
   filled: number;
-  /** Readers and writers that still use the bytes. */
+  /** Readers, and writers of segments, that still use the bytes. */
   holds: number;
+  /** Pieces that the journal has not synced yet. */
+  unsynced: number;
   /** Bytes of record batches that are not in their segment files yet. */
   unwritten: number;
 }
@@ -22,8 +28,12 @@ export class Arena {
   readonly #budgetBytes: number;
   readonly #extents: Extent[] = [];
   readonly #free: Uint8Array[] = [];
+  /** Given up while somebody still uses their bytes, which are never used again. */
+  #detached: Extent[] = [];
   #nextSequence = 0;
   #bytes = 0;
+  /** Appends may go on: segments and journal have caught up. */
+  readonly relief = new Gate(() => !this.congested);
 
   constructor(options: { readonly budgetBytes: number; readonly extentBytes: number }) {
     this.#budgetBytes = options.budgetBytes;
@@ -37,7 +47,17 @@ export class Arena {
   get bytes(): number {
     return this.#bytes;
   }
-  /** Segments have fallen behind by more than the budget: nothing may be appended until they have caught up. */
+  /** Bytes beside these that readers hold of what was given up: answers that clients do not take. */
+  get detachedBytes(): number {
+    if (this.#detached.length === 0) return 0;
+    this.#detached = this.#detached.filter(({ holds }) => holds > 0);
+    return this.#detached.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+  /** Segments have fallen behind by the budget: clients' appends are to wait until they have caught up. */
+  get congested(): boolean {
+    return this.#bytes > this.#budgetBytes;
+  }
+  /** Behind by twice the budget, whoever it was that did not wait: nothing may be appended. */
   get overfull(): boolean {
     return this.#bytes > 2 * this.#budgetBytes;
   }
@@ -61,20 +81,39 @@ export class Arena {
         ? (this.#free.pop() ?? new Uint8Array(this.#extentBytes))
         : new Uint8Array(length);
     this.#bytes += bytes.length;
-    const extent = { bytes, sequence: this.#nextSequence++, filled: 0, holds: 0, unwritten: 0 };
+    const extent = {
+      bytes,
+      sequence: this.#nextSequence++,
+      filled: 0,
+      holds: 0,
+      unsynced: 0,
+      unwritten: 0,
+    };
     this.#extents.push(extent);
     return extent;
   }
 
-  /** Gives up the oldest extents, in order, as far as the budget asks and nobody needs them. */
+  /**
+   * Gives up the oldest extents, in order, as far as the budget asks and their content is in journal and segments. A reader that
+   * still has views of one keeps its memory alive, but not its place: one that never ends would else stop all appends.
+   */
   recycle(wanted: number): void {
     while (this.#bytes + Math.max(wanted, this.#extentBytes) > this.#budgetBytes) {
       const first = this.#extents[0];
-      if (first === undefined || first.holds > 0 || first.unwritten > 0) return;
+      if (first === undefined || first.unwritten > 0 || first.unsynced > 0) return;
       this.#extents.shift();
       this.#bytes -= first.bytes.length;
-      if (first.bytes.length === this.#extentBytes) this.#free.push(first.bytes);
+      if (first.holds > 0) this.#detached.push(first);
+      else if (first.bytes.length === this.#extentBytes && this.#free.length < MAX_FREE)
+        this.#free.push(first.bytes);
     }
+  }
+
+  /** Something came into journal or segments: what that frees is given up, and who waited for it goes on. */
+  caughtUp(): void {
+    if (!this.congested && this.relief.waiting === 0) return;
+    this.recycle(0);
+    this.relief.wake();
   }
 }
 

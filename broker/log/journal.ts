@@ -167,7 +167,7 @@ export class Journal {
     const last = this.#pieces.at(-1);
     if (last?.extent === extent && last.to === at) last.to = extent.filled;
     else {
-      extent.holds++;
+      extent.unsynced++;
       this.#pieces.push({ extent, from: at, to: extent.filled });
     }
     this.#dirty.set(client, { offset: clientOffset, generation: client.generation });
@@ -248,10 +248,11 @@ export class Journal {
       if (!file.named) await this.#storage.syncDirectory(DIRECTORY);
       file.named = true;
       file.info.end += bytes;
-      for (const piece of pieces) piece.extent.holds--;
+      for (const piece of pieces) piece.extent.unsynced--;
       this.#synced = position;
       for (const [client, { offset, generation }] of dirty) client.markStable(offset, generation);
       this.#wake();
+      this.#arena.caughtUp();
     }
     this.#flushing = false;
   }

@@ -84,6 +84,7 @@ export class LogFiles {
         piece.release();
       }
       piece.written();
+      this.#context.arena.caughtUp();
     }
   }
 
@@ -171,6 +172,8 @@ export class LogFiles {
     let safe: SafeFiles | undefined;
     await this.#inOrder(async () => {
       await this.#writeOut(() => log.logEndOffset);
+      // A truncation may have taken all that there was to write.
+      this.#context.arena.caughtUp();
       if (this.#truncating > 0) return;
       safe = { writtenOffset: this.#tail.writtenOffset, filesEnd: this.#tail.filesEnd };
       await this.segments.sync();

@@ -1,4 +1,5 @@
 import { present } from "../../lib/assert.ts";
+import type { Gate } from "../../lib/gate.ts";
 import { Arena } from "./arena.ts";
 import { LogCleaner } from "./compaction/log-cleaner.ts";
 import { Checkpointer, CHECKPOINT } from "./checkpointer.ts";
@@ -115,6 +116,13 @@ class JournaledLogManager implements LogManager {
   }
   get compaction(): CompactionStats {
     return this.#cleaner.stats;
+  }
+  get intake(): Gate {
+    return this.#context.arena.relief;
+  }
+  get memory(): { tailBytes: number; heldBytes: number } {
+    const { arena } = this.#context;
+    return { tailBytes: arena.bytes, heldBytes: arena.detachedBytes };
   }
   get usage(): { freeBytes: number; capacityBytes: number } {
     return this.#usage;

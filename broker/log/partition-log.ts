@@ -466,7 +466,8 @@ export class JournaledLog implements PartitionLog, JournalClient {
 
   /** Stops everything without writing. */
   abandon(): Promise<void> {
-    this.#context.arena.recycle(0);
-    return this.files.abandon();
+    const done = this.files.abandon();
+    this.#context.arena.caughtUp();
+    return done;
   }
 }

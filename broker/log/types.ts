@@ -1,3 +1,4 @@
+import type { Gate } from "../../lib/gate.ts";
 import type { Bytes, EpochMillis, Millis } from "../../lib/units.ts";
 
 /** A position in a partition's log. */
@@ -181,6 +182,10 @@ export interface LogManager {
   delete(topicId: string, partition: number): Promise<void>;
   /** Resolves when everything appended so far is stable. */
   flush(): Promise<void>;
+  /** Open while clients' appends may come: the volume keeps up with them. */
+  readonly intake: Gate;
+  /** Memory of newest records, bounded, and that which readers hold of what was given up of it. */
+  readonly memory: { readonly tailBytes: Bytes; readonly heldBytes: Bytes };
   /** Free and total bytes of the volume, as last looked at. */
   readonly usage: { readonly freeBytes: Bytes; readonly capacityBytes: Bytes };
   /** What compaction has done and has before it. */

@@ -40,7 +40,7 @@ describe("arena", () => {
   });
 
   const busy: [string, (extent: Extent) => void, (extent: Extent) => void][] = [
-    ["that is being read", (one) => one.holds++, (one) => one.holds--],
+    ["that the journal has not synced", (one) => one.unsynced++, (one) => one.unsynced--],
     ["that is not in segments yet", (one) => (one.unwritten += 9), (one) => (one.unwritten -= 9)],
   ];
   for (const [name, hold, release] of busy) {
@@ -51,15 +51,49 @@ describe("arena", () => {
       for (let i = 0; i < 3; i++) take(arena, 100);
       assert.equal(arena.extent(0), first);
       assert.equal(arena.bytes, 400);
-      assert.equal(arena.overfull, false);
+      assert.deepEqual([arena.congested, arena.overfull], [true, false]);
       take(arena, 100);
-      assert.equal(arena.overfull, true);
+      assert.deepEqual([arena.congested, arena.overfull], [true, true]);
       release(first);
-      arena.recycle(0);
-      assert.equal(arena.overfull, false);
+      arena.caughtUp();
+      assert.deepEqual([arena.congested, arena.overfull], [false, false]);
       assert.equal(arena.bytes, 100);
     });
   }
+
+  it("lets those who wait go on in order as it catches up, no more than there is room for", () => {
+    const arena = new Arena({ budgetBytes: 300, extentBytes: 100 });
+    const filled = [0, 1, 2, 3].map(() => take(arena, 100));
+    // The first three are not in segments yet, the newest one is not either.
+    for (const extent of filled) extent.unwritten = 1;
+    take(arena, 100);
+    assert.equal(arena.congested, true);
+    const passed: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      arena.relief.wait(() => {
+        passed.push(i);
+        take(arena, 100).unwritten = 1;
+      });
+    }
+    arena.caughtUp();
+    assert.deepEqual(passed, [], "nothing was freed");
+    for (const extent of filled) extent.unwritten = 0;
+    arena.caughtUp();
+    assert.deepEqual(passed, [0, 1, 2, 3], "the fourth filled it up again");
+    assert.equal(arena.relief.waiting, 1);
+  });
+
+  it("does not keep the place of an extent that is read for ever, nor use its memory again", () => {
+    const arena = new Arena({ budgetBytes: 300, extentBytes: 100 });
+    const read = take(arena, 100);
+    read.holds++;
+    const others = Array.from({ length: 20 }, () => take(arena, 100));
+    assert.equal(arena.bytes, 300);
+    assert.equal(arena.detachedBytes, 100);
+    assert(!others.some(({ bytes }) => bytes === read.bytes));
+    read.holds--;
+    assert.equal(arena.detachedBytes, 0);
+  });
 });
 
 describe("tail index", () => {

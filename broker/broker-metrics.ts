@@ -47,6 +47,13 @@ export function addBrokerMetrics(registry: MetricsRegistry, broker: Broker): voi
     () => broker.logs?.usage.capacityBytes ?? 0,
   );
   registry.add({
+    name: "forebay_memory_bytes",
+    help: "Memory in use of what configuration bounds: tail, held (of the tail, by answers), requests, answers.",
+    type: "gauge",
+    values: () =>
+      Object.entries(broker.memory).map(([part, value]) => ({ labels: { part }, value })),
+  });
+  registry.add({
     name: "forebay_log_end_offset",
     help: "Next offset of each replica.",
     type: "gauge",

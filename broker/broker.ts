@@ -1,4 +1,5 @@
 import type { BrokerEndpoint, BrokerId } from "../cluster/broker.ts";
+import type { Bytes } from "../lib/units.ts";
 import type { Listening } from "./network/frame-channel.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Controller, type ControllerOptions } from "./controller/controller.ts";
@@ -14,6 +15,9 @@ import type { LogManager } from "./log/types.ts";
 import { MetadataImage } from "./metadata/image.ts";
 import { MetadataWatcher } from "./metadata/watcher.ts";
 import { watchClusterDeletion } from "./metadata/cluster-deletion.ts";
+import { AnswerMemory } from "./network/answer-memory.ts";
+import { type ListenerLimits, unlimited } from "./network/listener-limits.ts";
+import { RequestMemory } from "./network/request-memory.ts";
 import { serveKafka } from "./network/serve-kafka.ts";
 import { Contact } from "./replication/contact.ts";
 import { LeadershipStore } from "./replication/leadership-store.ts";
@@ -65,6 +69,7 @@ export class Broker {
   #watcher: MetadataWatcher | undefined;
   #refresh: StateRefresh | undefined;
   #listening: Listening[] = [];
+  #clientLimits: ListenerLimits | undefined;
   #epoch = -1;
   #stopped = false;
   #ready = false;
@@ -112,6 +117,20 @@ export class Broker {
   }
   get logs(): LogManager | undefined {
     return this.#logs;
+  }
+  /** Memory that is bounded by configuration (docs/memory.md), as it is used now. */
+  get memory(): { readonly [part in "tail" | "held" | "requests" | "answers"]: Bytes } {
+    const { tailBytes: tail, heldBytes: held } = this.#logs?.memory ?? {
+      tailBytes: 0,
+      heldBytes: 0,
+    };
+    const { requests, answers } = this.#clientLimits ?? {};
+    return {
+      tail,
+      held,
+      requests: (requests?.usedBytes ?? 0) + (requests?.keptBytes ?? 0),
+      answers: answers?.usedBytes ?? 0,
+    };
   }
   get isController(): boolean {
     return this.#controller?.active ?? false;
@@ -326,9 +345,27 @@ export class Broker {
     const services = this.#services;
     if (services === undefined || this.#stopped) return;
     const { host, ports } = this.#options.listen;
-    const listening = await serveKafka({ services, listener, host, port: ports[listener] });
+    const limits = this.#limits(listener);
+    const listening = await serveKafka({ services, limits, listener, host, port: ports[listener] });
     if (this.#stopped) await listening.close();
     else this.#listening.push(listening);
+  }
+
+  /** Clients share memory that other brokers do not depend on: what replicates is not to wait for who consumes. */
+  #limits(listener: "internal" | "plaintext"): ListenerLimits {
+    const { config } = this.#options;
+    const now = (): number => this.#environment.scheduler.now();
+    const requests = new RequestMemory(config.number("queued.max.request.bytes"));
+    const logs = this.#logs;
+    if (listener === "internal" || logs === undefined) return { ...unlimited(), requests, now };
+    const answerBytes = config.number("forebay.answer.max.bytes");
+    this.#clientLimits = {
+      requests,
+      answers: new AnswerMemory(answerBytes, () => logs.memory.heldBytes),
+      intake: logs.intake,
+      now,
+    };
+    return this.#clientLimits;
   }
 
   /** Resolves when the controller has recorded this broker as running. */

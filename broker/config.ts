@@ -97,6 +97,30 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
   int("message.max.bytes", 1_048_588, 0, "Largest record batch, as it is stored."),
   int("socket.request.max.bytes", 100 * MIB, 1, "Largest request."),
   int("max.connections", 10_000, 1, "Connections of one listener."),
+  int("max.connections.per.ip", 2_147_483_647, 0, "Connections of one address to one listener."),
+  text(
+    "max.connections.per.ip.overrides",
+    "",
+    "The same for some addresses: address:number, separated by commas.",
+  ),
+  long(
+    "queued.max.request.bytes",
+    64 * MIB,
+    MIB,
+    "Memory for requests that have not come whole or wait; beyond it sockets are not read.",
+  ),
+  long(
+    "forebay.answer.max.bytes",
+    128 * MIB,
+    MIB,
+    "Memory for answers that clients have not taken, and for reading them from segments.",
+  ),
+  int(
+    "forebay.slow.client.ms",
+    5000,
+    100,
+    "While memory is short, a client that does not go on for so long is cut off.",
+  ),
   long("connections.max.idle.ms", 10 * MINUTE, 1000, "An idle connection is closed after this."),
   int("fetch.max.bytes", 55 * MIB, 1024, "Largest answer to a fetch."),
   int("max.incremental.fetch.session.cache.slots", 1000, 0, "Fetch sessions kept."),
@@ -310,6 +334,21 @@ export class BrokerConfig {
   }
   get leaderSettleMs(): Millis {
     return this.number("forebay.leader.settle.ms");
+  }
+  /** Connections that an address may have (max.connections.per.ip and its overrides). */
+  get maxConnectionsPerIp(): (address: string) => number {
+    const everyone = this.number("max.connections.per.ip");
+    const own = new Map(
+      this.text("max.connections.per.ip.overrides")
+        .split(",")
+        .map((one): [string, number] => {
+          // An address of version 6 has colons of its own.
+          const at = one.lastIndexOf(":");
+          return [one.slice(0, at).trim(), Number(one.slice(at + 1))];
+        })
+        .filter(([address, limit]) => address !== "" && Number.isInteger(limit)),
+    );
+    return (address) => own.get(address) ?? own.get(address.replace(/^::ffff:/, "")) ?? everyone;
   }
   get logOptions(): Partial<LogOptions> {
     const tailBytes = this.number("forebay.tail.bytes");

@@ -3,7 +3,7 @@ import { ErrorCode } from "../protocol/error-codes.ts";
 import type { FetchRequest } from "../protocol/messages/fetch.ts";
 import { ProtocolError } from "../errors.ts";
 import type { FetchPartition, FetchScope } from "../fetch-session.ts";
-import type { EpochEnd } from "../log/types.ts";
+import type { EpochEnd, LogRead, PartitionLog } from "../log/types.ts";
 import { divergence } from "../replication/follower-replica.ts";
 import { preferredReadReplica } from "../replication/read-replica.ts";
 import type { HostedPartition } from "../replication/types.ts";
@@ -15,6 +15,7 @@ import {
   type ReadMark,
   releaseAll,
 } from "./fetch-answer.ts";
+import { NOTHING_READ, readCounted } from "./fetch-memory.ts";
 import { HeldAnswer, type HoldingHandler, type RequestContext } from "./handler.ts";
 
 const READ_COMMITTED = 1;
@@ -89,6 +90,8 @@ class Fetch {
   readonly #anyReplica: boolean;
   /** Followers are told at once how far is committed: consumers read there. */
   readonly #tellsHighWatermark: boolean;
+  /** Something that is not in memory was not read for want of some. */
+  #starved = false;
   abandoned = false;
 
   constructor(
@@ -153,6 +156,7 @@ class Fetch {
       this.#context.services.config.number("fetch.max.bytes"),
     );
     let some = false;
+    this.#starved = false;
     try {
       for (const asked of this.#scope.partitions) {
         const known = refused.get(asked);
@@ -183,7 +187,7 @@ class Fetch {
       const seen = this.#mark(partition);
       const maxBytes = Math.max(0, Math.min(asked.maxBytes, left));
       const upTo = this.#replicaId >= 0 ? Infinity : seen.end;
-      const reading = partition.log.read(asked.fetchOffset, maxBytes, upTo, minOneBatch);
+      const reading = this.#readLog(partition.log, asked.fetchOffset, maxBytes, upTo, minOneBatch);
       if (!(reading instanceof Promise)) return { asked, partition, seen, read: reading };
       return reading.then(
         (read) => ({ asked, partition, seen, read }),
@@ -192,6 +196,27 @@ class Fetch {
     } catch (error) {
       return refusal(asked, error);
     }
+  }
+
+  /** What is not in memory is read when there is memory for it: without, it is as if nothing were there yet. */
+  #readLog(
+    log: PartitionLog,
+    offset: number,
+    maxBytes: number,
+    upTo: number,
+    minOneBatch: boolean,
+  ): LogRead | Promise<LogRead> {
+    const { answers } = this.#context;
+    if (answers === undefined || offset >= upTo || log.inMemory(offset)) {
+      return log.read(offset, maxBytes, upTo, minOneBatch);
+    }
+    if (answers.short) {
+      answers.onShort?.();
+      this.#starved = true;
+      return NOTHING_READ;
+    }
+    const most = Math.min(maxBytes, answers.allowance);
+    return readCounted(answers, () => log.read(offset, most, upTo, minOneBatch));
   }
 
   #checkConsumer(asked: FetchPartition, partition: HostedPartition): EpochEnd | undefined {
@@ -258,7 +283,7 @@ class Fetch {
    * others were still being read, before anybody listened, counts as well.
    */
   wait(found: readonly Found[], timeout: number): Promise<void> {
-    const { services, connection } = this.#context;
+    const { services, connection, answers } = this.#context;
     const { scheduler } = services.environment;
     return new Promise((resolve) => {
       const stops: (() => void)[] = [];
@@ -277,6 +302,7 @@ class Fetch {
         if (id !== undefined) stops.push(services.replicas.onProgress(id, partition, wake));
       }
       if (connection !== undefined) stops.push(connection.whenClosed(wake));
+      if (this.#starved && answers !== undefined) stops.push(answers.room.wait(wake));
       if (found.some((one) => this.#moved(one))) wake();
     });
   }

@@ -1,3 +1,4 @@
+import type { AnswerMemory } from "../network/answer-memory.ts";
 import type { BrokerServices } from "../services.ts";
 
 /** The connection that a request came by. */
@@ -20,6 +21,8 @@ export interface RequestContext {
   readonly listener: string;
   readonly apiVersion: number;
   readonly connection?: RequestConnection;
+  /** Memory that answers to clients share; without it they are not bounded. */
+  readonly answers?: AnswerMemory;
 }
 
 /** An answer whose parts are views of memory that `release` gives back once they were sent. */

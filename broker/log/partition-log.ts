@@ -298,6 +298,10 @@ export class JournaledLog implements PartitionLog, JournalClient {
     );
   }
 
+  inMemory(offset: Offset): boolean {
+    return offset >= this.#logEndOffset || this.#tail.has(offset);
+  }
+
   async #readFiles(
     offset: Offset,
     maxBytes: number,

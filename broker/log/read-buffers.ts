@@ -5,7 +5,8 @@ export const READ_BYTES: Bytes = MIB;
 /** The sparse index lands at most about so far before the offset. */
 export const LOOKAHEAD_BYTES: Bytes = 64 * 1024;
 
-const CHUNK_BYTES = READ_BYTES + LOOKAHEAD_BYTES;
+/** Memory of one read, however little it brings. */
+export const CHUNK_BYTES: Bytes = READ_BYTES + LOOKAHEAD_BYTES;
 const MAX_FREE = 24;
 
 /** Memory of a read, until it is given back. */

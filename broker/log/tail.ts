@@ -69,13 +69,23 @@ export class LogTail {
    * only. The bounds are those of `PartitionLog.read`.
    */
   read(offset: Offset, maxBytes: number, upTo: Offset, minOneBatch: boolean): LogRead | undefined {
+    const from = this.#find(offset);
+    return from === undefined ? undefined : this.#readFrom(from, maxBytes, upTo, minOneBatch);
+  }
+
+  /** Whether `read` finds `offset`. */
+  has(offset: Offset): boolean {
+    return this.#find(offset) !== undefined;
+  }
+
+  #find(offset: Offset): number | undefined {
     this.#index.dropBefore(this.#arena.oldest);
-    let from = this.#index.find(offset);
+    const from = this.#index.find(offset);
     if (from < 0) {
-      if (this.#index.count === 0 || offset < this.#writtenOffset) return undefined;
-      from = 0;
-    } else if (this.#index.baseOffset(from) < offset && this.#endOf(from) <= offset) from++;
-    return this.#readFrom(from, maxBytes, upTo, minOneBatch);
+      return this.#index.count === 0 || offset < this.#writtenOffset ? undefined : 0;
+    }
+    const before = this.#index.baseOffset(from) < offset && this.#endOf(from) <= offset;
+    return before ? from + 1 : from;
   }
 
   /** The same from the first batch that is not in segments; empty when there is none. */

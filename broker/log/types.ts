@@ -115,6 +115,9 @@ export interface PartitionLog {
     minOneBatch: boolean,
   ): LogRead | Promise<LogRead>;
 
+  /** Whether `read` answers from memory, at once and without taking any. */
+  inMemory(offset: Offset): boolean;
+
   /** Drops everything from `offset` on; resolved when a crash cannot bring it back. */
   truncateTo(offset: Offset): Promise<void>;
   /** Drops everything and starts again at `offset` (a follower that is behind the leader's log start). */

@@ -1,9 +1,13 @@
+import { totalLength } from "../../lib/bytes.ts";
 import type { Logger } from "../../lib/logger.ts";
+import type { Bytes, Millis } from "../../lib/units.ts";
 import type { RequestConnection } from "../handlers/handler.ts";
 import type { BrokerServices } from "../services.ts";
 import { MalformedError } from "../protocol/reader.ts";
 import { type Answer, type Dispatcher, textOf } from "./dispatch.ts";
 import type { ChannelHandlers, FrameChannel } from "./frame-channel.ts";
+import type { ListenerLimits } from "./listener-limits.ts";
+import type { AnsweredClient } from "./slow-clients.ts";
 
 /** Requests of one connection that may wait for their answers; beyond it the socket is not read. */
 const MAX_IN_FLIGHT = 128;
@@ -13,23 +17,29 @@ const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
 /** An answer's place in the order of a connection; a request that cannot be answered ends it there. */
 interface Slot {
   answer: Answer | undefined;
+  /** Memory of the answer's own, which is counted. */
+  ownBytes: Bytes;
   state: "waiting" | "answered" | "refused";
 }
 
 let nextConnectionId = 1;
 
+const PRODUCE_KEY = 0;
+
 /**
  * One client connection: requests are begun in the order they came, and answered in that order, whatever finishes first. A
- * client that sends more than it takes back is not read until it does. A request that is not the protocol's ends the
+ * client that sends more than it takes back is not read until it does, nor one whose records the volume cannot take yet:
+ * nothing is dropped for want of memory, it is waited for (listener-limits.ts). A request that is not the protocol's ends the
  * connection, as in Kafka: what came before it is answered, nothing after it is looked at. (sans I/O but for its channel)
  */
-export class Connection implements ChannelHandlers, RequestConnection {
+export class Connection implements ChannelHandlers, RequestConnection, AnsweredClient {
   readonly id = nextConnectionId++;
   readonly #channel: FrameChannel;
   readonly #dispatcher: Dispatcher;
   readonly #services: BrokerServices;
   readonly #listener: string;
   readonly #logger: Logger;
+  readonly #limits: ListenerLimits;
   readonly #slots: Slot[] = [];
   readonly #closeListeners = new Set<() => void>();
   /** What had arrived when the bounds were reached: no more than the channel reads at once. */
@@ -38,6 +48,11 @@ export class Connection implements ChannelHandlers, RequestConnection {
   #refused = false;
   #dropped = false;
   #reading = true;
+  /** Answers that are with the channel. */
+  #untaken = 0;
+  /** Since when there are some, or the last one was taken. */
+  #untakenSince: Millis = 0;
+  #stopWaiting: (() => void) | undefined;
 
   constructor(options: {
     readonly channel: FrameChannel;
@@ -45,7 +60,9 @@ export class Connection implements ChannelHandlers, RequestConnection {
     readonly services: BrokerServices;
     readonly listener: string;
     readonly logger: Logger;
+    readonly limits: ListenerLimits;
   }) {
+    this.#limits = options.limits;
     this.#channel = options.channel;
     this.#dispatcher = options.dispatcher;
     this.#services = options.services;
@@ -74,7 +91,7 @@ export class Connection implements ChannelHandlers, RequestConnection {
   onFrame(frame: Uint8Array): void {
     if (this.#closed || this.#refused) return;
     // The frame's bytes are valid during this call only.
-    if (this.#held.length > 0 || !this.#mayBegin()) this.#held.push(frame.slice());
+    if (this.#held.length > 0 || !this.#mayBegin(frame)) this.#hold(frame.slice());
     else this.#begin(frame);
     this.#balance();
   }
@@ -84,7 +101,7 @@ export class Connection implements ChannelHandlers, RequestConnection {
   }
 
   #begin(frame: Uint8Array): void {
-    const slot: Slot = { answer: undefined, state: "waiting" };
+    const slot: Slot = { answer: undefined, ownBytes: 0, state: "waiting" };
     this.#slots.push(slot);
     try {
       const result = this.#dispatcher.dispatch(frame, {
@@ -92,6 +109,7 @@ export class Connection implements ChannelHandlers, RequestConnection {
         clientHost: this.#channel.remote,
         listener: this.#listener,
         connection: this,
+        answers: this.#limits.answers,
       });
       if (result instanceof Promise) {
         result.then(
@@ -116,6 +134,11 @@ export class Connection implements ChannelHandlers, RequestConnection {
     }
     slot.answer = answer;
     slot.state = "answered";
+    // What is held for an answer is counted where it is held.
+    if (answer !== undefined && answer.release === undefined) {
+      slot.ownBytes = totalLength(answer.parts);
+      this.#limits.answers.hold(slot.ownBytes);
+    }
     this.#deliver();
   }
 
@@ -130,16 +153,56 @@ export class Connection implements ChannelHandlers, RequestConnection {
         return;
       }
       this.#slots.shift();
-      if (next.answer !== undefined) this.#channel.send(next.answer.parts, next.answer.release);
+      if (next.answer !== undefined) this.#send(next.answer, next.ownBytes);
     }
+  }
+
+  #send({ parts, release }: Answer, ownBytes: Bytes): void {
+    const limits = this.#limits;
+    if (this.#untaken++ === 0) this.#untakenSince = limits.now();
+    this.#channel.send(parts, () => {
+      release?.();
+      limits.answers.giveBack(ownBytes);
+      this.#untakenSince = limits.now();
+      if (--this.#untaken === 0) this.#balance();
+    });
+  }
+
+  get waitingSince(): Millis | undefined {
+    return this.#untaken === 0 || this.#closed ? undefined : this.#untakenSince;
+  }
+
+  stalled(waitedMs: Millis): void {
+    this.#logger.warn("connection closed: answers are not taken and memory is short", {
+      remote: this.#channel.remote,
+      waitedMs: Math.round(waitedMs),
+      untakenBytes: this.#channel.bufferedBytes,
+    });
+    this.#channel.abort();
   }
 
   /** Nothing more is sent: what is answered is given back, here and when it comes later. */
   #drop(): void {
     this.#dropped = true;
-    for (const slot of this.#slots) slot.answer?.release?.();
+    for (const { answer, ownBytes } of this.#slots) {
+      answer?.release?.();
+      this.#limits.answers.giveBack(ownBytes);
+    }
     this.#slots.length = 0;
+    this.#dropHeld();
+  }
+
+  #hold(frame: Uint8Array): void {
+    this.#held.push(frame);
+    this.#limits.requests.hold(frame.length);
+  }
+
+  #dropHeld(): void {
+    this.#stopWaiting?.();
+    this.#stopWaiting = undefined;
+    const bytes = totalLength(this.#held);
     this.#held.length = 0;
+    if (bytes > 0) this.#limits.requests.giveBack(bytes);
   }
 
   #refuse(slot: Slot, error: unknown): void {
@@ -147,7 +210,7 @@ export class Connection implements ChannelHandlers, RequestConnection {
     if (this.#dropped) return;
     if (!this.#refused) {
       this.#refused = true;
-      this.#held.length = 0;
+      this.#dropHeld();
       this.#report(error);
       this.#balance();
     }
@@ -163,25 +226,49 @@ export class Connection implements ChannelHandlers, RequestConnection {
     this.#logger.error("connection closed: request failed", { remote, error: textOf(error) });
   }
 
-  #mayBegin(): boolean {
+  /** Whether another request may be begun, or, without one, read. */
+  #mayBegin(frame?: Uint8Array): boolean {
+    const { answers, intake } = this.#limits;
     return (
       !this.#closed &&
       !this.#refused &&
       this.#slots.length < MAX_IN_FLIGHT &&
-      this.#channel.bufferedBytes < MAX_BUFFERED_BYTES
+      this.#channel.bufferedBytes < MAX_BUFFERED_BYTES &&
+      (this.#untaken === 0 || !answers.short) &&
+      (frame === undefined || !isProduce(frame) || intake.open)
     );
   }
 
   /** Begins what was held back and reads on, as far as the bounds allow. */
   #balance(): void {
-    while (this.#held.length > 0 && this.#mayBegin()) {
-      const frame = this.#held.shift();
-      if (frame !== undefined) this.#begin(frame);
+    for (;;) {
+      const [frame] = this.#held;
+      if (frame === undefined || !this.#mayBegin(frame)) break;
+      this.#held.shift();
+      this.#limits.requests.giveBack(frame.length);
+      this.#begin(frame);
     }
     if (this.#closed) return;
-    const reading = this.#mayBegin();
+    this.#waitForIntake();
+    const reading = this.#held.length === 0 && this.#mayBegin();
     if (reading === this.#reading) return;
     this.#reading = reading;
     this.#channel.setReading(reading);
   }
+
+  /** Takes a place in the line of those whose records the volume cannot take yet. */
+  #waitForIntake(): void {
+    const [frame] = this.#held;
+    const { intake } = this.#limits;
+    if (frame === undefined || this.#stopWaiting !== undefined) return;
+    if (!isProduce(frame) || intake.open) return;
+    this.#stopWaiting = intake.wait(() => {
+      this.#stopWaiting = undefined;
+      this.#balance();
+    });
+  }
+}
+
+function isProduce(frame: Uint8Array): boolean {
+  return frame.length >= 2 && ((frame[0] ?? 0) << 8) + (frame[1] ?? 0) === PRODUCE_KEY;
 }

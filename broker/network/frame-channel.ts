@@ -1,4 +1,5 @@
 import type { Bytes, Millis } from "../../lib/units.ts";
+import type { RequestMemory } from "./request-memory.ts";
 
 /**
  * One connection that carries whole Kafka frames (the 4-byte size is added and taken off by the edge). The TCP edge is
@@ -16,7 +17,10 @@ export interface FrameChannel {
   readonly bufferedBytes: Bytes;
   /** Stops (or resumes) the delivery of frames; the socket is then not read, so the other side is slowed down. */
   setReading(reading: boolean): void;
+  /** What was sent still leaves, if the other side takes it soon. */
   close(): void;
+  /** At once: what was sent and not taken is dropped. */
+  abort(): void;
 }
 
 export interface ChannelHandlers {
@@ -29,6 +33,18 @@ export interface ChannelHandlers {
   onDrain?(): void;
   /** Called once, whoever closed; `error` says why if it was not in order. */
   onClose(error: Error | undefined): void;
+}
+
+export interface ListenOptions {
+  readonly maxFrameBytes: Bytes;
+  /** Open connections; more are refused. */
+  readonly maxConnections: number;
+  /** The same of one address of clients. */
+  readonly maxConnectionsPerIp?: (address: string) => number;
+  /** Memory for requests that have not come whole. */
+  readonly requests?: RequestMemory;
+  /** While that memory is short, a request that has not come whole after this long ends its connection. */
+  readonly slowRequestMs?: Millis;
 }
 
 export interface Listening {
@@ -49,6 +65,6 @@ export interface Network {
     host: string,
     port: number,
     accept: (channel: FrameChannel) => ChannelHandlers,
-    options: { readonly maxFrameBytes: Bytes; readonly maxConnections: number },
+    options: ListenOptions,
   ): Promise<Listening>;
 }

@@ -3,24 +3,54 @@ import type { BrokerServices } from "../services.ts";
 import { Connection } from "./connection.ts";
 import { Dispatcher } from "./dispatch.ts";
 import type { Listening } from "./frame-channel.ts";
+import type { ListenerLimits } from "./listener-limits.ts";
+import { SlowClients } from "./slow-clients.ts";
 
 /** Opens one listener of the broker; "internal" also serves what brokers say to each other. */
 export function serveKafka(options: {
   readonly services: BrokerServices;
+  readonly limits: ListenerLimits;
   readonly listener: string;
   readonly host: string;
   readonly port: number;
 }): Promise<Listening> {
-  const { services, listener, host, port } = options;
-  const { network, logger, panic } = services.environment;
+  const { services, limits, listener, host, port } = options;
+  const { config } = services;
+  const { network, logger, panic, scheduler } = services.environment;
   const dispatcher = new Dispatcher(servedApis, logger, panic);
+  const slowMs = config.number("forebay.slow.client.ms");
+  const slow = new SlowClients({
+    scheduler,
+    isShort: () => limits.answers.short,
+    patienceMs: slowMs,
+  });
+  limits.answers.onShort = () => {
+    slow.watch();
+  };
   return network.listen(
     host,
     port,
-    (channel) => new Connection({ channel, dispatcher, services, listener, logger }),
+    (channel) => {
+      const connection = new Connection({
+        channel,
+        dispatcher,
+        services,
+        listener,
+        logger,
+        limits,
+      });
+      slow.add(connection);
+      connection.whenClosed(() => {
+        slow.remove(connection);
+      });
+      return connection;
+    },
     {
-      maxFrameBytes: services.config.number("socket.request.max.bytes"),
-      maxConnections: services.config.number("max.connections"),
+      maxFrameBytes: config.number("socket.request.max.bytes"),
+      maxConnections: config.number("max.connections"),
+      maxConnectionsPerIp: config.maxConnectionsPerIp,
+      requests: limits.requests,
+      slowRequestMs: slowMs,
     },
   );
 }

@@ -1,17 +1,16 @@
 import net from "node:net";
-import { totalLength } from "../../lib/bytes.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
-import { FrameSplitter } from "../protocol/framing.ts";
-import { MalformedError } from "../protocol/reader.ts";
-import type { ChannelHandlers, FrameChannel, Listening, Network } from "./frame-channel.ts";
+import type { Listening, ListenOptions, Network } from "./frame-channel.ts";
+import { RequestMemory } from "./request-memory.ts";
+import { Admission } from "./tcp/admission.ts";
+import { Receiver } from "./tcp/receiver.ts";
+import { TcpChannel } from "./tcp/tcp-channel.ts";
 
-const SCRATCH_BYTES = 64 * 1024;
 /** How long what was already sent may take to leave after a close; one who does not read is not waited for. */
 const LINGER_MS = 5000;
-
-/** One receive buffer for all connections: what arrives is handled, or copied, before the next read. */
-const scratch = new Uint8Array(SCRATCH_BYTES);
+/** After so many times the patience the client of a request that waits for memory has given up. */
+const WAITING_PATIENCE = 3;
 
 /**
  * Kafka's framing over TCP (edge). Sockets read into one reused buffer (`onread`), which Node offers to connecting sockets only: an
@@ -24,10 +23,12 @@ export function createTcpNetwork(options: {
   readonly lingerMs?: Millis;
 }): Network {
   const { logger, idleMs, lingerMs = LINGER_MS } = options;
+  // Answers of other brokers: what they may be is asked for.
+  const unbounded = new RequestMemory();
   return {
     connect(host, port, handlers, { timeout, maxFrameBytes }) {
       return new Promise((resolve, reject) => {
-        const receiver = new Receiver(maxFrameBytes);
+        const receiver = new Receiver(maxFrameBytes, unbounded);
         const socket = net.connect({ host, port, noDelay: true, onread: receiver.onread });
         const timer = setTimeout(() => {
           const error = Object.assign(new Error(`connect to ${host}:${port} timed out`), {
@@ -49,24 +50,24 @@ export function createTcpNetwork(options: {
       });
     },
 
-    listen(host, port, accept, { maxFrameBytes, maxConnections }) {
-      const open = new Set<TcpChannel>();
+    listen(host, port, accept, listenOptions) {
+      const { maxFrameBytes, requests } = listenOptions;
+      const open = new Map<TcpChannel, Receiver>();
+      const admission = new Admission(listenOptions, logger);
       const server = net.createServer({ pauseOnConnect: true, noDelay: true }, (accepted) => {
-        const remote = `${accepted.remoteAddress ?? "?"}:${accepted.remotePort ?? 0}`;
-        if (open.size >= maxConnections) {
-          logger.warn("connection refused: max.connections reached", {
-            remote,
-            maxConnections,
-          });
+        const address = accepted.remoteAddress ?? "?";
+        const remote = `${address}:${accepted.remotePort ?? 0}`;
+        if (!admission.admit(address, remote)) {
           accepted.destroy();
           return;
         }
-        const receiver = new Receiver(maxFrameBytes);
+        const receiver = new Receiver(maxFrameBytes, requests ?? unbounded);
         const socket = takeOver(accepted, receiver);
         const channel = new TcpChannel(socket, remote, lingerMs);
-        open.add(channel);
+        open.set(channel, receiver);
         socket.once("close", () => {
           open.delete(channel);
+          admission.leave(address);
           // Without its handle it is only what the server counts its connections by.
           accepted.destroy();
         });
@@ -79,6 +80,7 @@ export function createTcpNetwork(options: {
         receiver.attach(channel, accept(channel), logger);
         socket.resume();
       });
+      const sweep = cutSlowRequests(open, listenOptions, logger);
       return new Promise<Listening>((resolve, reject) => {
         server.once("error", reject);
         server.listen({ host, port, backlog: 1024 }, () => {
@@ -91,10 +93,11 @@ export function createTcpNetwork(options: {
             port: typeof address === "object" && address !== null ? address.port : port,
             close: () =>
               new Promise((closed) => {
+                clearInterval(sweep);
                 server.close(() => {
                   closed();
                 });
-                for (const channel of open) channel.close();
+                for (const channel of open.keys()) channel.close();
               }),
           });
         });
@@ -129,128 +132,27 @@ function takeOver(accepted: net.Socket, receiver: Receiver): net.Socket {
   return socket;
 }
 
-/** Where a socket's bytes go: through the splitter to the channel's handlers. */
-class Receiver {
-  readonly #splitter: FrameSplitter;
-  #deliver: ((frame: Uint8Array) => void) | undefined;
-  #fail: ((error: Error, spoken: string | undefined) => void) | undefined;
-  #begun = false;
-
-  constructor(maxFrameBytes: number) {
-    this.#splitter = new FrameSplitter(maxFrameBytes);
-  }
-
-  readonly onread: net.OnReadOpts = {
-    buffer: scratch,
-    callback: (bytes: number, buffer: Uint8Array): boolean => {
-      const deliver = this.#deliver;
-      if (deliver === undefined) return true;
-      try {
-        this.#splitter.push(buffer.subarray(0, bytes), deliver);
-      } catch (error) {
-        // What else is thrown is a fault of ours, and not to be taken for the other side's.
-        if (!(error instanceof MalformedError)) throw error;
-        this.#fail?.(error, this.#begun ? undefined : otherProtocol(buffer));
-      }
-      this.#begun = true;
-      return true;
-    },
-  };
-
-  /** Bytes of a frame that has not come whole. */
-  get buffered(): number {
-    return this.#splitter.buffered;
-  }
-
-  attach(channel: TcpChannel, handlers: ChannelHandlers, logger: Logger): void {
-    this.#deliver = (frame) => {
-      if (!channel.closed) handlers.onFrame(frame);
-    };
-    this.#fail = (error, spoken) => {
-      logger.warn("connection closed: not the protocol", {
+/** While memory for requests is short, those that hold some of it for long without becoming whole are given up. */
+function cutSlowRequests(
+  open: ReadonlyMap<TcpChannel, Receiver>,
+  { requests, slowRequestMs }: ListenOptions,
+  logger: Logger,
+): NodeJS.Timeout | undefined {
+  if (requests === undefined || slowRequestMs === undefined) return undefined;
+  return setInterval(() => {
+    if (requests.room.waiting === 0) return;
+    const now = performance.now();
+    for (const [channel, { unfinishedSince, buffered }] of open) {
+      // One that its connection does not want read is not to blame, nor one that waits for memory, for a while.
+      if (channel.paused === "unwanted") continue;
+      const patience =
+        channel.paused === "memory" ? WAITING_PATIENCE * slowRequestMs : slowRequestMs;
+      if (unfinishedSince === undefined || now - unfinishedSince < patience) continue;
+      logger.warn("connection closed: a request does not become whole and memory is short", {
         remote: channel.remote,
-        error: error.message,
-        ...(spoken === undefined ? {} : { spoken }),
+        unfinishedRequestBytes: buffered,
       });
-      channel.fail(error);
-    };
-    channel.attach(handlers);
-  }
-}
-
-/** What a client speaks that has come to the wrong port, by the first bytes. */
-function otherProtocol(bytes: Uint8Array): string | undefined {
-  if (bytes[0] === 0x16 && bytes[1] === 0x03) return "TLS";
-  const word = String.fromCharCode(...bytes.subarray(0, 4));
-  return /^(GET |HEAD|POST|PUT |DELE|OPTI|PRI )/.test(word) ? "HTTP" : undefined;
-}
-
-class TcpChannel implements FrameChannel {
-  readonly remote: string;
-  readonly #socket: net.Socket;
-  #corked = false;
-  readonly #lingerMs: Millis;
-  #error: Error | undefined;
-  closed = false;
-
-  constructor(socket: net.Socket, remote: string, lingerMs: Millis) {
-    this.#socket = socket;
-    this.remote = remote;
-    this.#lingerMs = lingerMs;
-  }
-
-  attach(handlers: ChannelHandlers): void {
-    this.#socket.on("error", (error) => {
-      this.#error ??= error;
-    });
-    this.#socket.on("drain", () => handlers.onDrain?.());
-    this.#socket.once("close", () => {
-      this.closed = true;
-      handlers.onClose(this.#error);
-    });
-    this.#socket.on("end", () => this.#socket.destroy());
-  }
-
-  get bufferedBytes(): number {
-    return this.#socket.writableLength;
-  }
-
-  send(parts: readonly Uint8Array[], released?: () => void): void {
-    if (this.closed || this.#socket.destroyed) {
-      released?.();
-      return;
+      channel.abort();
     }
-    // Everything that is answered in one turn leaves in one gathered write.
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#socket.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
-    }
-    const size = Buffer.allocUnsafe(4);
-    size.writeInt32BE(totalLength(parts));
-    this.#socket.write(size);
-    const last = parts.length - 1;
-    for (let i = 0; i < last; i++) this.#socket.write(parts[i] ?? new Uint8Array(0));
-    this.#socket.write(parts[last] ?? new Uint8Array(0), () => released?.());
-  }
-
-  setReading(reading: boolean): void {
-    if (reading) this.#socket.resume();
-    else this.#socket.pause();
-  }
-
-  close(): void {
-    this.#socket.destroySoon();
-    if (this.#socket.destroyed) return;
-    const timer = setTimeout(() => this.#socket.destroy(), this.#lingerMs);
-    this.#socket.once("close", () => clearTimeout(timer));
-  }
-
-  fail(error: Error): void {
-    this.#error ??= error;
-    this.#socket.destroy();
-  }
+  }, slowRequestMs / 4).unref();
 }

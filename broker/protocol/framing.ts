@@ -2,8 +2,19 @@ import { MalformedError } from "./reader.ts";
 
 const SIZE_BYTES = 4;
 const FIRST_CAPACITY = 4096;
-/** A buffer that grew larger for one frame is given back after it. */
-const KEPT_CAPACITY = 1024 * 1024;
+const NO_BUFFER = new Uint8Array(0);
+
+/** Where the memory of unfinished frames comes from. */
+export interface FrameBuffers {
+  /** A buffer of at least `bytes`, with any content. */
+  take(bytes: number): Uint8Array;
+  give(buffer: Uint8Array): void;
+}
+
+const fresh: FrameBuffers = {
+  take: (bytes) => new Uint8Array(bytes),
+  give: () => undefined,
+};
 
 /**
  * Chunks of a byte stream in, whole frames out. A frame that lies whole in a chunk is handed out as a view of it; any
@@ -12,12 +23,14 @@ const KEPT_CAPACITY = 1024 * 1024;
  */
 export class FrameSplitter {
   readonly #maxFrameBytes: number;
-  #buffer = new Uint8Array(0);
+  readonly #buffers: FrameBuffers;
+  #buffer: Uint8Array = NO_BUFFER;
   /** Bytes of the unfinished frame, size included. */
   #filled = 0;
 
-  constructor(maxFrameBytes: number) {
+  constructor(maxFrameBytes: number, buffers = fresh) {
     this.#maxFrameBytes = maxFrameBytes;
+    this.#buffers = buffers;
   }
 
   /** Bytes of an unfinished frame held here. */
@@ -25,9 +38,15 @@ export class FrameSplitter {
     return this.#filled;
   }
 
-  /** Bytes of memory kept for it, at most twice what came of it beyond a first small buffer. */
+  /** Bytes of memory taken for it, about twice what came of it at most; none without one. */
   get capacity(): number {
     return this.#buffer.length;
+  }
+
+  /** Gives up an unfinished frame. */
+  discard(): void {
+    this.#filled = 0;
+    this.#giveBuffer();
   }
 
   /** Hands out every frame that `chunk` completes. Throws MalformedError on a size that cannot be. */
@@ -61,9 +80,19 @@ export class FrameSplitter {
     const total = SIZE_BYTES + this.#sizeAt(this.#buffer, 0);
     if (this.#filled < total) return take;
     this.#filled = 0;
-    onFrame(this.#buffer.subarray(SIZE_BYTES, total));
-    if (this.#buffer.length > KEPT_CAPACITY) this.#buffer = new Uint8Array(0);
+    try {
+      onFrame(this.#buffer.subarray(SIZE_BYTES, total));
+    } finally {
+      this.#giveBuffer();
+    }
     return take;
+  }
+
+  #giveBuffer(): void {
+    const buffer = this.#buffer;
+    if (buffer.length === 0) return;
+    this.#buffer = NO_BUFFER;
+    this.#buffers.give(buffer);
   }
 
   #reserve(needed: number, target: number): void {
@@ -72,8 +101,9 @@ export class FrameSplitter {
       needed,
       Math.min(target, Math.max(FIRST_CAPACITY, 2 * this.#buffer.length)),
     );
-    const buffer = new Uint8Array(grown);
+    const buffer = this.#buffers.take(grown);
     buffer.set(this.#buffer.subarray(0, this.#filled));
+    this.#giveBuffer();
     this.#buffer = buffer;
   }
 

@@ -253,6 +253,10 @@ class End implements FrameChannel {
     this.tellClosed(undefined);
   }
 
+  abort(): void {
+    this.close();
+  }
+
   /** The connection is over for this end: `onClose` comes later, once. */
   tellClosed(error: Error | undefined): void {
     if (this.#closedTold) return;

@@ -20,6 +20,7 @@ import {
 import { LeaderEpochCache } from "../../../../broker/log/leader-epoch-cache.ts";
 import type { AppendResult, LogRead, PartitionLog } from "../../../../broker/log/types.ts";
 import { MetadataImage } from "../../../../broker/metadata/image.ts";
+import type { AnswerMemory } from "../../../../broker/network/answer-memory.ts";
 import { ErrorCode, errorName } from "../../../../broker/protocol/error-codes.ts";
 import type { MessageDefinition } from "../../../../broker/protocol/schema.ts";
 import type { ReadableReplica } from "../../../../broker/replication/read-replica.ts";
@@ -68,6 +69,9 @@ export class FakeLog {
   }
   offsetOfMaxTimestamp(): ReturnType<PartitionLog["offsetOfMaxTimestamp"]> {
     return this.offsetForTimestamp(this.logEndOffset - 1);
+  }
+  inMemory(): boolean {
+    return this.gate === undefined;
   }
   read(
     offset: number,
@@ -179,6 +183,7 @@ export class HandlerWorld {
   readonly #progress = new Map<string, Set<() => void>>();
   config: BrokerConfig;
   extra: Partial<BrokerServices> = {};
+  answers: AnswerMemory | undefined;
   readonly connection = new FakeConnection();
   readonly fetchSessions = new FetchSessionCache(100, seededRandom(1));
 
@@ -317,6 +322,7 @@ export class HandlerWorld {
       listener,
       apiVersion: 0,
       connection: this.connection,
+      ...(this.answers === undefined ? {} : { answers: this.answers }),
     };
   }
 }

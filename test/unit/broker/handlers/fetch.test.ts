@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { handleFetch } from "../../../../broker/handlers/fetch.ts";
 import { HeldAnswer } from "../../../../broker/handlers/handler.ts";
 import { ErrorCode } from "../../../../broker/protocol/error-codes.ts";
+import { AnswerMemory } from "../../../../broker/network/answer-memory.ts";
 import {
+  type FetchRequest,
   fetchRequest,
   type FetchResponse,
   fetchResponse,
@@ -459,3 +461,69 @@ describe("fetch", () => {
     }
   });
 });
+
+describe("fetch: memory for what is not in memory", () => {
+  /** A world whose log answers from its files, and 100,000 bytes for reads and answers. */
+  function coldWorld(): { world: HandlerWorld; hosted: FakeHosted[]; answers: AnswerMemory } {
+    const { world, hosted } = worldOf(2);
+    const answers = new AnswerMemory(400_000);
+    world.answers = answers;
+    for (const one of hosted) world.append(one, 1000);
+    const [cold] = hosted;
+    if (cold !== undefined) cold.fakeLog.gate = Promise.resolve();
+    return { world, hosted, answers };
+  }
+
+  it("is counted until the answer was sent", async () => {
+    const { world, answers } = coldWorld();
+    const result = await handleFetch(
+      { ...world.context(), apiVersion: VERSION },
+      decoded({ partitions: [{ partition: 0 }] }),
+      VERSION,
+    );
+    assert.ok(result instanceof HeldAnswer);
+    assert(answers.usedBytes > 10_000);
+    result.release();
+    assert.equal(answers.usedBytes, 0);
+  });
+
+  it("bounds what one fetch brings to a share of what is left", async () => {
+    const { world, answers } = coldWorld();
+    answers.hold(380_000);
+    const answer = await fetch(world, { partitions: [{ partition: 0 }] });
+    assert.deepEqual(bytesOf(answer), [[0, 5000]]);
+  });
+
+  it("when there is none what is in memory is answered, and the rest is as if nothing were there", async () => {
+    const { world, answers } = coldWorld();
+    answers.hold(400_000);
+    let short = 0;
+    answers.onShort = () => short++;
+    const answer = await fetch(world, { partitions: [{ partition: 0 }, { partition: 1 }] });
+    assert.deepEqual(bytesOf(answer), [
+      [0, 0],
+      [1, 10_000],
+    ]);
+    assert.equal(short, 1);
+    assert.equal(answers.usedBytes, 400_000);
+  });
+
+  it("is waited for as long as the fetch may wait, and then answered without", async () => {
+    for (const comes of [true, false]) {
+      const { world, answers } = coldWorld();
+      answers.hold(400_000);
+      const answering = fetch(world, { partitions: [{ partition: 0 }], maxWaitMs: 500 });
+      await world.scheduler.advance(400);
+      assert.equal(answers.room.waiting, 1);
+      if (comes) answers.giveBack(400_000);
+      await world.scheduler.advance(100);
+      assert.deepEqual(bytesOf(await answering), [[0, comes ? 10_000 : 0]]);
+      assert.equal(answers.room.waiting, 0);
+    }
+  });
+});
+
+/** A request as the handler gets it. */
+function decoded(asked: Asked): FetchRequest {
+  return fetchRequest.decode(fetchRequest.encode(requestOf(asked), VERSION), 0, VERSION);
+}

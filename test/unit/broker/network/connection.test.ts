@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Connection } from "../../../../broker/network/connection.ts";
+import { unlimited } from "../../../../broker/network/listener-limits.ts";
 import { Dispatcher } from "../../../../broker/network/dispatch.ts";
 import type { Handler, RequestContext } from "../../../../broker/handlers/handler.ts";
 import type { BrokerServices } from "../../../../broker/services.ts";
@@ -20,7 +21,10 @@ import {
 
 type Handlers = Readonly<Record<number, Handler<never, unknown>>>;
 
-function connected(handlers: Handlers): {
+function connected(
+  handlers: Handlers,
+  limits = unlimited(),
+): {
   channel: FakeChannel;
   connection: Connection;
   log: KeptLog;
@@ -36,6 +40,7 @@ function connected(handlers: Handlers): {
     services: {} as BrokerServices,
     listener: "plaintext",
     logger: log,
+    limits,
   });
   return { channel, connection, log };
 }

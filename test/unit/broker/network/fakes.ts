@@ -13,6 +13,7 @@ export class FakeChannel implements FrameChannel {
   readonly sent: Uint8Array[] = [];
   readonly readings: boolean[] = [];
   closes = 0;
+  aborts = 0;
   bufferedBytes = 0;
   #released: (() => void)[] = [];
 
@@ -26,6 +27,9 @@ export class FakeChannel implements FrameChannel {
   }
   close(): void {
     this.closes++;
+  }
+  abort(): void {
+    this.aborts++;
   }
 
   /** The other side has taken everything. */
@@ -84,9 +88,10 @@ export function requestFrame(
   version: number,
   correlationId: number,
   value: unknown = {},
+  clientId = "test",
 ): Uint8Array {
   const api = present(apiByKey(apiKey), "an API");
-  return concatBytes(encodeRequest(api.request, version, correlationId, "test", value as never));
+  return concatBytes(encodeRequest(api.request, version, correlationId, clientId, value as never));
 }
 
 /** A promise with its ends outside. */

@@ -5,8 +5,10 @@ import type {
   ChannelHandlers,
   FrameChannel,
   Listening,
+  ListenOptions,
 } from "../../../../broker/network/frame-channel.ts";
 import { createTcpNetwork } from "../../../../broker/network/tcp-network.ts";
+import { RequestMemory } from "../../../../broker/network/request-memory.ts";
 import { KeptLog } from "./fakes.ts";
 
 interface Accepted {
@@ -21,6 +23,7 @@ const LIMITS = { maxFrameBytes: 1024, maxConnections: 3 };
 async function listening(
   options: { idleMs?: number; lingerMs?: number } = {},
   respond: (channel: FrameChannel, frame: Uint8Array) => void = () => undefined,
+  limits: Partial<ListenOptions> = {},
 ): Promise<{ server: Listening; log: KeptLog; accepted: Accepted[] }> {
   const log = new KeptLog();
   const accepted: Accepted[] = [];
@@ -41,7 +44,7 @@ async function listening(
     "127.0.0.1",
     0,
     accept,
-    LIMITS,
+    { ...LIMITS, ...limits },
   );
   opened.push(server);
   return { server, log, accepted };
@@ -65,6 +68,10 @@ async function ended(socket: net.Socket): Promise<void> {
 }
 
 function framed(...content: number[]): Buffer {
+  return framedBytes(Uint8Array.from(content));
+}
+
+function framedBytes(content: Uint8Array): Buffer {
   const frame = Buffer.alloc(4 + content.length);
   frame.writeInt32BE(content.length);
   frame.set(content, 4);
@@ -172,6 +179,86 @@ describe("tcp network", () => {
     another.write(framed(2));
     await once(another, "data");
     assert.equal(accepted.length, 4);
+  });
+
+  it("tells of many refused connections in few lines", async () => {
+    const { server, log, accepted } = await listening({}, undefined, { maxConnections: 1 });
+    const inside = await client(server);
+    inside.write(framed(1));
+    while (accepted[0]?.frames.length !== 1) await new Promise((resolve) => setImmediate(resolve));
+    const others = await Promise.all(Array.from({ length: 50 }, () => client(server)));
+    await Promise.all(others.map(ended));
+    assert.equal(accepted.length, 1);
+    assert(log.lines.length < 5, `${log.lines.length} lines`);
+  });
+
+  it("takes no more connections of one address than that one may have", async () => {
+    const { server, log, accepted } = await listening({}, undefined, {
+      maxConnectionsPerIp: (address) => (address === "127.0.0.1" ? 2 : 1),
+    });
+    const inside = [await client(server), await client(server)];
+    await ended(await client(server));
+    assert.equal(accepted.length, 2);
+    assert.deepEqual(
+      log.lines.map(({ message, fields }) => [message, fields?.["limit"]]),
+      [["connection refused: max.connections.per.ip reached", 2]],
+    );
+    inside[0]?.destroy();
+    await accepted[0]?.closed;
+    const another = await client(server);
+    another.write(framed(1));
+    while (accepted[2]?.frames.length !== 1) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it("without memory for requests reads one of those that came in part at a time; small ones are served", async () => {
+    const requests = new RequestMemory(1);
+    const big = (fill: number): Buffer => framedBytes(new Uint8Array(900_000).fill(fill));
+    const { server, accepted } = await listening(
+      {},
+      (channel, frame) => {
+        channel.send([frame.slice(0, 1)]);
+      },
+      { requests, maxFrameBytes: 1_000_000, maxConnections: 10 },
+    );
+    const senders = [await client(server), await client(server), await client(server)];
+    for (const [i, socket] of senders.entries()) socket.write(big(i).subarray(0, 500_000));
+    const small = await client(server);
+    small.write(framed(9));
+    await once(small, "data");
+    while (requests.room.waiting !== 2) await new Promise((resolve) => setImmediate(resolve));
+    // One has taken in its half; of the others there is what one read brings.
+    assert(requests.usedBytes < 1_048_576 + 2 * 131_072 + 1, `${requests.usedBytes}`);
+    for (const [i, socket] of senders.entries()) socket.write(big(i).subarray(500_000));
+    await Promise.all(senders.map((socket) => once(socket, "data")));
+    assert.deepEqual(
+      accepted.slice(0, 3).map(({ frames }) => frames.map((frame) => [frame.length, frame[0]])),
+      [[[900_000, 0]], [[900_000, 1]], [[900_000, 2]]],
+    );
+    assert.equal(requests.usedBytes, 0);
+  });
+
+  it("while memory for requests is short gives up one that does not become whole", async () => {
+    const requests = new RequestMemory(1);
+    const { server, log, accepted } = await listening(
+      {},
+      (channel, frame) => {
+        channel.send([frame.slice(0, 1)]);
+      },
+      { requests, maxFrameBytes: 1_000_000, slowRequestMs: 40 },
+    );
+    const silent = await client(server);
+    silent.write(framedBytes(new Uint8Array(90_000)).subarray(0, 80_000));
+    while (requests.usedBytes === 0) await new Promise((resolve) => setImmediate(resolve));
+    const other = await client(server);
+    other.write(framedBytes(new Uint8Array(900_000)));
+    await once(other, "data");
+    await accepted[0]?.closed;
+    assert.equal(accepted[1]?.frames.length, 1);
+    assert.deepEqual(
+      log.lines.map(({ message }) => message),
+      ["connection closed: a request does not become whole and memory is short"],
+    );
+    assert.equal(requests.usedBytes, 0);
   });
 
   it("does not wait for ever for one who does not read, neither on a close nor on a stop", async () => {

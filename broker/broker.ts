@@ -330,6 +330,7 @@ export class Broker {
       environment,
       metadata: image,
       replicas,
+      volume: logs,
       topicAdmin,
       groups,
       controller: this.#controller,

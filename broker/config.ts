@@ -124,6 +124,7 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
   long("connections.max.idle.ms", 10 * MINUTE, 1000, "An idle connection is closed after this."),
   int("fetch.max.bytes", 55 * MIB, 1024, "Largest answer to a fetch."),
   int("max.incremental.fetch.session.cache.slots", 1000, 0, "Fetch sessions kept."),
+  text("log.dirs", "data", "Folder of this broker's volume. Set from FOREBAY_DATA."),
   int("log.segment.bytes", 1024 * MIB, 14, "A segment is rolled at this size."),
   long("log.roll.ms", 7 * 24 * HOUR, 1, "A segment is rolled at this age.", {
     coarser: [{ name: "log.roll.hours", factor: HOUR }],

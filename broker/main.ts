@@ -42,14 +42,17 @@ export async function runBroker(env: NodeJS.ProcessEnv): Promise<void> {
     env,
   );
   const rack = env["FOREBAY_RACK"] || given.text("broker.rack");
-  const config = rack === "" ? given : given.with(new Map([["broker.rack", rack]]));
+  const data = required(env, "FOREBAY_DATA");
+  const config = given.with(
+    new Map([["log.dirs", data], ...(rack === "" ? [] : [["broker.rack", rack] as const])]),
+  );
   const panic = panicWith(logger);
   process.on("uncaughtException", panic);
   process.on("unhandledRejection", panic);
 
   const credentials = await loadCredentials(env);
   const kube = createKubeClient({ ...credentials.client, scheduler: realScheduler });
-  const storage = await createFileStorage(required(env, "FOREBAY_DATA"));
+  const storage = await createFileStorage(data);
   const service = env["FOREBAY_HEADLESS_SERVICE"] ?? clusterName;
   const broker = new Broker(
     {

@@ -2,6 +2,7 @@ import type { BrokerId } from "../cluster/broker.ts";
 import type { BrokerConfig } from "./config.ts";
 import type { BrokerEnvironment } from "./environment.ts";
 import type { GroupCoordinator } from "./coordinator/group/group-coordinator.ts";
+import type { LogManager } from "./log/types.ts";
 import type { MetadataView } from "./metadata/view.ts";
 import type { Controller } from "./controller/controller.ts";
 import type { ElectionRequests } from "./controller/election-requests.ts";
@@ -17,6 +18,8 @@ export interface BrokerServices {
   readonly environment: BrokerEnvironment;
   readonly metadata: MetadataView;
   readonly replicas: Replicas;
+  /** What the logs lie on. */
+  readonly volume: Pick<LogManager, "usage">;
   readonly topicAdmin: TopicAdmin;
   readonly groups: GroupCoordinator;
   readonly controller: Controller;

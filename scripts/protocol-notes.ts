@@ -62,7 +62,7 @@ export const apiNotes: Readonly<Record<string, ApiNotes>> = {
     kips: "133",
     limits: "topics; a broker's configuration is set in the BrokerCluster object",
   },
-  DescribeLogDirs: { kips: "113, 827 (4), 1066 (5)" },
+  DescribeLogDirs: { kips: "113, 827 (4), 1066 (5)", limits: "a broker has one volume" },
   SaslAuthenticate: { kips: "152, 368 (1)" },
   CreatePartitions: { kips: "195, 599 (3)" },
   DeleteGroups: { kips: "229" },
@@ -81,7 +81,7 @@ export const apiNotes: Readonly<Record<string, ApiNotes>> = {
   BrokerHeartbeat: { kips: "631, 858 (1), 1066 (2)" },
   ConsumerGroupHeartbeat: { kips: "848, 1082 (1)" },
   ConsumerGroupDescribe: { kips: "848, 1099 (1)" },
-  ListConfigResources: { kips: "1000, 1142 (1)" },
+  ListConfigResources: { kips: "1000, 1142 (1)", limits: "topics and brokers" },
   DescribeTopicPartitions: { kips: "966" },
 };
 

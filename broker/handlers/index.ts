@@ -13,6 +13,8 @@ import { handleDeleteTopics } from "./delete-topics.ts";
 import { handleDescribeCluster } from "./describe-cluster.ts";
 import { handleDescribeConfigs } from "./describe-configs.ts";
 import { handleDescribeGroups } from "./describe-groups.ts";
+import { handleDescribeLogDirs } from "./describe-log-dirs.ts";
+import { handleDescribeProducers } from "./describe-producers.ts";
 import { handleDescribeTopicPartitions } from "./describe-topic-partitions.ts";
 import { handleElectLeaders } from "./elect-leaders.ts";
 import { handleFetch } from "./fetch.ts";
@@ -22,6 +24,7 @@ import { handleHeartbeat } from "./heartbeat.ts";
 import { handleInitProducerId } from "./init-producer-id.ts";
 import { handleJoinGroup } from "./join-group.ts";
 import { handleLeaveGroup } from "./leave-group.ts";
+import { handleListConfigResources } from "./list-config-resources.ts";
 import { handleListGroups } from "./list-groups.ts";
 import { handleListOffsets } from "./list-offsets.ts";
 import { handleListPartitionReassignments } from "./list-partition-reassignments.ts";
@@ -58,6 +61,7 @@ const handlers: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHandler>([
   [23, handleOffsetForLeaderEpoch],
   [32, handleDescribeConfigs],
   [33, handleAlterConfigs],
+  [35, handleDescribeLogDirs],
   [37, handleCreatePartitions],
   [42, handleDeleteGroups],
   [43, handleElectLeaders],
@@ -66,7 +70,9 @@ const handlers: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHandler>([
   [46, handleListPartitionReassignments],
   [47, handleOffsetDelete],
   [60, handleDescribeCluster],
+  [61, handleDescribeProducers],
   [63, handleBrokerHeartbeat],
+  [74, handleListConfigResources],
   [75, handleDescribeTopicPartitions],
 ]);
 

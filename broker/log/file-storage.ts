@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { totalLength } from "../../lib/bytes.ts";
 import { type Storage, StorageError, type StorageFile } from "./storage.ts";
 
 /** A volume that is a folder of this machine (edge). The folder is made if need be. */
@@ -95,9 +96,18 @@ class FileStorage implements Storage {
   }
 }
 
+type Done = (error: NodeJS.ErrnoException | null, count?: number) => void;
+
+/**
+ * Reads, writes and syncs go by the descriptor, with callbacks: a FileHandle's own promises take several times the CPU,
+ * and there is one for each flush. So that a descriptor is never closed under them, close waits for them.
+ */
 class OpenFile implements StorageFile {
   readonly #handle: fs.promises.FileHandle;
   #size: number;
+  #running = 0;
+  #closing: (() => void) | undefined;
+  #closed = false;
 
   constructor(handle: fs.promises.FileHandle, size: number) {
     this.#handle = handle;
@@ -108,31 +118,55 @@ class OpenFile implements StorageFile {
     return this.#size;
   }
 
+  #run(start: (fd: number, done: Done) => void): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const fd = this.#descriptor();
+      this.#running++;
+      start(fd, (error, count = 0) => {
+        this.#running--;
+        if (this.#running === 0) this.#closing?.();
+        if (error === null) resolve(count);
+        else reject(storageError(error));
+      });
+    });
+  }
+
+  /** @throws StorageError */
+  #descriptor(): number {
+    if (this.#closed) throw new StorageError("EBADF", "the file is closed");
+    return this.#handle.fd;
+  }
+
   async write(position: number, parts: readonly Uint8Array[]): Promise<void> {
     let at = position;
-    let rest = parts.filter((part) => part.length > 0);
-    while (rest.length > 0) {
-      const { bytesWritten } = await attempt(this.#handle.writev(rest, at));
-      at += bytesWritten;
-      rest = without(rest, bytesWritten);
+    let rest = parts;
+    let left = totalLength(parts);
+    while (left > 0) {
+      const written = await this.#run((fd, done) => {
+        fs.writev(fd, rest, at, done);
+      });
+      at += written;
+      left -= written;
+      if (left > 0) rest = without(rest, written);
     }
     this.#size = Math.max(this.#size, at);
   }
 
   writeSync(position: number, parts: readonly Uint8Array[]): void {
     let at = position;
-    let rest = parts.filter((part) => part.length > 0);
-    const { fd } = this.#handle;
-    if (fd < 0) throw new StorageError("EBADF", "the file is closed");
+    let rest = parts;
+    let left = totalLength(parts);
+    const fd = this.#descriptor();
     try {
-      while (rest.length > 0) {
+      while (left > 0) {
         const first = rest[0];
         const written =
           rest.length === 1 && first !== undefined
             ? fs.writeSync(fd, first, 0, first.length, at)
             : fs.writevSync(fd, rest, at);
         at += written;
-        rest = without(rest, written);
+        left -= written;
+        if (left > 0) rest = without(rest, written);
       }
     } catch (error) {
       throw storageError(error);
@@ -143,25 +177,37 @@ class OpenFile implements StorageFile {
   async read(position: number, into: Uint8Array): Promise<number> {
     let filled = 0;
     while (filled < into.length) {
-      const { bytesRead } = await attempt(
-        this.#handle.read(into, filled, into.length - filled, position + filled),
-      );
-      if (bytesRead === 0) break;
-      filled += bytesRead;
+      const from = filled;
+      const bytes = await this.#run((fd, done) => {
+        fs.read(fd, into, from, into.length - from, position + from, done);
+      });
+      if (bytes === 0) break;
+      filled += bytes;
     }
     return filled;
   }
 
-  sync(): Promise<void> {
-    return attempt(this.#handle.datasync());
+  async sync(): Promise<void> {
+    await this.#run((fd, done) => {
+      fs.fdatasync(fd, done);
+    });
   }
 
   async truncate(size: number): Promise<void> {
-    await attempt(this.#handle.truncate(size));
+    await this.#run((fd, done) => {
+      fs.ftruncate(fd, size, done);
+    });
     this.#size = size;
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#closing = resolve;
+      });
+    }
     await attempt(this.#handle.close());
   }
 }

@@ -54,7 +54,7 @@ const noOutside = [
 ];
 
 export default defineConfig(
-  { ignores: ["dist/", "node_modules/", "bench/peers/", "test/kubernetes/", ".forebay/"] },
+  { ignores: ["dist/", "node_modules/", "bench/peers/", "test/kubernetes/harness/", ".forebay/"] },
   js.configs.recommended,
   {
     files: ["**/*.ts"],

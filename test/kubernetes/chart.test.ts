@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { brokerClusters, leases } from "../../cluster/resources.ts";
+import { podObjects, type PodObject } from "../../operator/resources/workloads.ts";
+import { eventually } from "../support/local-cluster.ts";
+import {
+  START_TIMEOUT_MS,
+  testKubernetes,
+  unavailable,
+  type TestKubernetes,
+} from "./support/cluster.ts";
+
+const NAMESPACE = "forebay-chart";
+const RELEASE = "forebay";
+const CHART = "charts/forebay";
+const OPERATOR = "forebay-operator";
+
+describe("the chart on Kubernetes", function () {
+  this.timeout(300_000);
+  let kubernetes: TestKubernetes;
+  let helm: TestKubernetes["helm"];
+  let kubectl: TestKubernetes["kubectl"];
+  let values: readonly string[] = [];
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    const reason = unavailable();
+    if (reason !== undefined) {
+      console.log(`    skipped: ${reason}`);
+      this.skip();
+    }
+    kubernetes = await testKubernetes();
+    ({ helm, kubectl } = kubernetes);
+    const { image } = kubernetes;
+    await kubectl("create", "namespace", NAMESPACE);
+    const level = "pod-security.kubernetes.io/enforce=restricted";
+    await kubectl("label", "namespace", NAMESPACE, level);
+    const wanted = [
+      `image.repository=${image.repository}`,
+      `image.tag=${image.tag}`,
+      `watchNamespace=${NAMESPACE}`,
+      "metrics.dashboard.enabled=true",
+      "exampleCluster.enabled=true",
+      "exampleCluster.name=example",
+      "exampleCluster.spec.brokers=1",
+      "exampleCluster.spec.storage.size=1Gi",
+      "exampleCluster.spec.resources.requests.memory=128Mi",
+    ];
+    values = ["--namespace", NAMESPACE, ...wanted.flatMap((value) => ["--set", value])];
+  });
+
+  after(async () => {
+    if (unavailable() === undefined) await kubectl("delete", "namespace", NAMESPACE);
+  });
+
+  it("passes helm lint", async () => {
+    await helm("lint", CHART, "--strict");
+    await helm("lint", CHART, "--strict", ...values);
+  });
+
+  for (const wrong of ["replicas=none", "image.pullPolicy=Sometimes", "imagge.tag=1"]) {
+    it(`refuses ${wrong}`, async () => {
+      await assert.rejects(
+        helm("template", RELEASE, CHART, "--set", wrong),
+        /values don't meet the specifications of the schema/,
+      );
+    });
+  }
+
+  it("gives objects that the API server accepts, for one namespace and for all", async () => {
+    await kubectl("apply", "--server-side", "-f", "crds/");
+    await kubectl("wait", "--for=condition=Established", "-f", "crds/", "--timeout=30s");
+    const { gitVersion } = JSON.parse(await kubectl("get", "--raw", "/version")) as {
+      gitVersion: string;
+    };
+    const version = ["--kube-version", gitVersion];
+    for (const scope of [NAMESPACE, ""]) {
+      const set = ["--set", `watchNamespace=${scope}`];
+      const text = await helm("template", RELEASE, CHART, ...values, ...set, ...version);
+      const dry = ["--dry-run=server", "--namespace", NAMESPACE, "-f", "-"];
+      const answer = await kubernetes.kubectlWith(text, "apply", ...dry);
+      assert.match(answer, /deployment.apps\/forebay-operator created \(server dry run\)/);
+      assert.match(answer, /brokercluster.forebay.dev\/example created \(server dry run\)/);
+    }
+  });
+
+  it("is installed, and its example cluster gets ready", async () => {
+    await helm("install", RELEASE, CHART, ...values, "--wait", "--timeout", "90s");
+    const ready = ["--for=condition=Ready", "bc/example", "--timeout=90s"];
+    await kubectl("-n", NAMESPACE, "wait", ...ready);
+    const pods = await operators();
+    assert.equal(pods.length, 2);
+    const holder = await leader();
+    assert.ok(pods.some(({ metadata }) => metadata.name === holder));
+  });
+
+  it("gives the operator no rights elsewhere, and none on Secrets", async () => {
+    const who = `--as=system:serviceaccount:${NAMESPACE}:${OPERATOR}`;
+    const can = async (...what: readonly string[]): Promise<string> =>
+      (
+        await kubectl("auth", "can-i", ...what, who).catch(
+          (error: unknown) => (error as { readonly stdout: string }).stdout,
+        )
+      ).trim();
+    assert.equal(await can("create", "statefulsets", "-n", NAMESPACE), "yes");
+    assert.equal(await can("create", "statefulsets", "-n", "default"), "no");
+    assert.equal(await can("get", "secrets", "-n", NAMESPACE), "no");
+    assert.equal(await can("delete", "persistentvolumeclaims", "-n", NAMESPACE), "no");
+    assert.equal(await can("list", "nodes"), "no");
+  });
+
+  it("has the other operator act when the one that acts goes", async () => {
+    const before = await leader();
+    const began = performance.now();
+    await kubectl("-n", NAMESPACE, "delete", "pod", before, "--wait=false");
+    const after = await eventually(async () => {
+      const now = await leader();
+      return now !== "" && now !== before ? now : undefined;
+    }, "another leader");
+    console.log(`    another leads after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    assert.ok((await operators()).some(({ metadata }) => metadata.name === after));
+  });
+
+  it("is upgraded and rolled back without touching a broker", async () => {
+    const [broker] = await brokers();
+    const wait = ["--wait", "--timeout", "90s"];
+    const level = async (): Promise<string> =>
+      kubectl(
+        ...["-n", NAMESPACE, "get", "deployment", OPERATOR, "-o"],
+        `jsonpath={.spec.template.spec.containers[0].env[?(@.name=="FOREBAY_LOG_LEVEL")].value}`,
+      );
+    await helm("upgrade", RELEASE, CHART, ...values, "--set", "logLevel=debug", ...wait);
+    assert.equal(await level(), "debug");
+    await helm("rollback", RELEASE, "1", "--namespace", NAMESPACE, ...wait);
+    assert.equal(await level(), "info");
+    const { status } = await kubernetes.kube.get(brokerClusters, NAMESPACE, "example");
+    assert.equal(status?.readyBrokers, 1);
+    const [same] = await brokers();
+    assert.equal(same?.metadata.uid, broker?.metadata.uid);
+  });
+
+  it("is uninstalled with its example cluster, and leaves the definitions", async () => {
+    await helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "60s");
+    await eventually(
+      async () => ((await brokers()).length === 0 ? true : undefined),
+      "no broker left",
+      60_000,
+    );
+    const definitions = await kubectl("get", "crd", "-o", "name");
+    assert.match(definitions, /brokerclusters\.forebay\.dev/);
+  });
+
+  async function leader(): Promise<string> {
+    const lease = await kubernetes.kube.get(leases, NAMESPACE, OPERATOR);
+    return (lease.spec?.holderIdentity ?? "").split("_")[0] ?? "";
+  }
+
+  async function operators(): Promise<readonly PodObject[]> {
+    return podsWith("app.kubernetes.io/name=forebay-operator");
+  }
+
+  async function brokers(): Promise<readonly PodObject[]> {
+    return podsWith("forebay.dev/cluster=example");
+  }
+
+  async function podsWith(labelSelector: string): Promise<readonly PodObject[]> {
+    return (await kubernetes.kube.list(podObjects, NAMESPACE, { labelSelector })).items;
+  }
+});

@@ -1,0 +1,168 @@
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { createKubeClient } from "../../../kube/client.ts";
+import { loadCredentials } from "../../../kube/credentials.ts";
+import { realScheduler } from "../../../lib/clock.ts";
+
+const root = path.resolve(import.meta.dirname, "../../..");
+const harness = path.join(root, "test", "kubernetes", "harness");
+const MAX_OUTPUT = 64 * 1024 * 1024;
+const run = promisify(execFile);
+
+/** For a machine that has to compile Kubernetes first. */
+export const START_TIMEOUT_MS = 1_800_000;
+
+export type Kube = ReturnType<typeof createKubeClient>;
+
+/** A Kubernetes for the tests: the harness's, or one that somebody has. */
+export interface TestKubernetes {
+  readonly kube: Kube;
+  /** Image of operator and brokers, without its tag, and the tag; there on every node. */
+  readonly image: { readonly repository: string; readonly tag: string };
+  /** Its harness, if it is of it. */
+  readonly harness: Harness | undefined;
+  kubectl(...args: readonly string[]): Promise<string>;
+  /** kubectl with something on its standard input. */
+  kubectlWith(input: string, ...args: readonly string[]): Promise<string>;
+  helm(...args: readonly string[]): Promise<string>;
+}
+
+/** What only the harness can do. */
+export interface Harness {
+  readonly directory: string;
+  /** Runs a command among the processes of node `node1`, say. */
+  onNode(node: string, ...command: readonly string[]): Promise<string>;
+}
+
+let started: Promise<TestKubernetes> | undefined;
+let end = (): Promise<void> => Promise.resolve();
+
+/**
+ * Why there is no Kubernetes for the tests, if there is none. It takes CI with root, which builds and starts the harness,
+ * or asking for this suite by name: with KUBECONFIG then, it runs there, with the image FOREBAY_IMAGE; with
+ * FOREBAY_HARNESS in the harness's cluster in that folder, which is kept.
+ */
+export function unavailable(): string | undefined {
+  const isRoot = process.getuid?.() === 0;
+  const { CI, FOREBAY_SUITE, KUBECONFIG } = process.env;
+  if (FOREBAY_SUITE === "kubernetes" && (KUBECONFIG !== undefined || isRoot)) return undefined;
+  if (CI === "true" && isRoot) return undefined;
+  return `a real Kubernetes is built and started only on CI as root, or by "npm run test:kubernetes"`;
+}
+
+/** The same one for all files of the suite. */
+export function testKubernetes(): Promise<TestKubernetes> {
+  started ??= start();
+  return started;
+}
+
+// A hook of the whole run: when the last file has ended.
+after(async function () {
+  this.timeout(60_000);
+  await end();
+});
+
+async function start(): Promise<TestKubernetes> {
+  const { KUBECONFIG, FOREBAY_SUITE, FOREBAY_IMAGE } = process.env;
+  if (FOREBAY_SUITE === "kubernetes" && KUBECONFIG !== undefined) {
+    const [, repository, tag] = /^(.+):([^:/]+)$/.exec(FOREBAY_IMAGE ?? "") ?? [];
+    if (repository === undefined || tag === undefined) {
+      throw new Error("FOREBAY_IMAGE must name the image as name:tag");
+    }
+    return connect(KUBECONFIG, { repository, tag }, undefined, process.env["PATH"] ?? "");
+  }
+  const cache = process.env["KUBE_CACHE"] ?? path.join(homedir(), ".cache", "kube-e2e");
+  await say("build", path.join(harness, "build"));
+  const kept = process.env["FOREBAY_HARNESS"];
+  const directory = kept ?? mkdtempSync(path.join(tmpdir(), "forebay-kubernetes-"));
+  end = async () => {
+    if (kept !== undefined) return;
+    await run(path.join(harness, "down"), [directory]);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  await say("start", path.join(harness, "up"), "--nodes", "3", directory);
+  const archive = path.join(directory, "forebay.tar");
+  await say(
+    "pack the image",
+    process.execPath,
+    path.join(root, "scripts/image.mjs"),
+    "--output",
+    archive,
+  );
+  await say("load the image", path.join(harness, "load"), directory, archive);
+  return connect(
+    path.join(directory, "kubeconfig"),
+    { repository: "localhost/forebay", tag: "dev" },
+    {
+      directory,
+      onNode: async (node, ...command) => {
+        const number = node.replace("node", "");
+        const args = [directory, "--node", number, ...command];
+        return (await run(path.join(harness, "enter"), args, { maxBuffer: MAX_OUTPUT })).stdout;
+      },
+    },
+    `${cache}:${process.env["PATH"] ?? ""}`,
+  );
+}
+
+async function connect(
+  kubeconfig: string,
+  image: TestKubernetes["image"],
+  of: Harness | undefined,
+  PATH: string,
+): Promise<TestKubernetes> {
+  const env = { ...process.env, KUBECONFIG: kubeconfig, PATH };
+  const { client } = await loadCredentials({ KUBECONFIG: kubeconfig });
+  const kube = createKubeClient({ ...client, scheduler: realScheduler });
+  const before = end;
+  end = async () => {
+    kube.close();
+    await before();
+  };
+  const tool =
+    (name: string) =>
+    async (...args: readonly string[]): Promise<string> =>
+      (await run(name, args, { env, cwd: root, maxBuffer: MAX_OUTPUT })).stdout;
+  return {
+    kube,
+    image,
+    harness: of,
+    kubectl: tool("kubectl"),
+    helm: tool("helm"),
+    kubectlWith: (input, ...args) =>
+      new Promise((resolve, reject) => {
+        const child = execFile(
+          "kubectl",
+          args,
+          { env, maxBuffer: MAX_OUTPUT },
+          (error, stdout, stderr) => {
+            if (error === null) resolve(stdout);
+            else reject(new Error(`kubectl ${args.join(" ")}: ${stderr}`, { cause: error }));
+          },
+        );
+        child.stdin?.end(input);
+      }),
+  };
+}
+
+/** A step that takes some time: its output is shown only when it fails. */
+async function say(what: string, command: string, ...args: readonly string[]): Promise<void> {
+  const began = performance.now();
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  const keep = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-20_000);
+  };
+  child.stdout.on("data", keep);
+  child.stderr.on("data", keep);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", resolve);
+  });
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  if (code !== 0) throw new Error(`${what} failed after ${seconds} s:\n${output}`);
+  console.log(`    ${what}: ${seconds} s`);
+}

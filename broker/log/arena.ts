@@ -161,10 +161,17 @@ export class TailIndex {
 
   /** Forgets entries whose extent has been recycled. */
   dropBefore(oldestSequence: number): void {
-    while (this.#count > 0 && this.sequence(0) < oldestSequence) {
-      this.#start = (this.#start + 1) % this.#capacity;
-      this.#count--;
-    }
+    while (this.#count > 0 && this.sequence(0) < oldestSequence) this.#shift();
+  }
+
+  /** Forgets entries that begin below `offset`. */
+  dropBelow(offset: number): void {
+    while (this.#count > 0 && this.baseOffset(0) < offset) this.#shift();
+  }
+
+  #shift(): void {
+    this.#start = (this.#start + 1) % this.#capacity;
+    this.#count--;
   }
 
   /** Forgets the newest entry. */

@@ -152,6 +152,7 @@ export class LogFiles {
         still: () => !this.#closed && this.#truncating === 0 && still(),
         panic: this.#context.panic,
       });
+      if (done) this.#tail.forgetBelow(endOffset);
     });
     return done;
   }

@@ -218,6 +218,12 @@ export class LogTail {
     this.#filesEnd = Math.min(this.#filesEnd, offset);
   }
 
+  /** Files below `offset` are no longer what was appended: from now on they are read, not the memory. */
+  forgetBelow(offset: Offset): void {
+    assert(offset <= this.#writtenOffset, "what is compacted is in segments");
+    this.#index.dropBelow(offset);
+  }
+
   /** The log is gone: nobody waits for what was not written. */
   abandon(): void {
     this.cut(-1);

@@ -36,7 +36,9 @@ export const handleMetadata: Handler<MetadataRequest, Response> = async (
     (request.topics ?? []).map((one) => [`${one.topicId}/${one.name ?? ""}`, one]),
   );
   const topics: TopicAnswer[] = all
-    ? [...metadata.topics.values()].map((topic) => describe(context, topic))
+    ? [...metadata.topics.values()]
+        .map((topic) => describe(context, topic))
+        .filter(({ errorCode }) => errorCode === ErrorCode.NONE)
     : await Promise.all(
         [...asked.values()].map(({ name, topicId }) =>
           answerFor(context, name, topicId, () => {
@@ -99,14 +101,20 @@ async function answerFor(
     : describe(context, created);
 }
 
+/**
+ * A partition is told of once it has had a leader: in Kafka one is never there without, and some clients give up on one
+ * that is. Placed by the operator, it is here for a moment before the controller has chosen.
+ */
 function describe(context: RequestContext, topic: TopicImage): TopicAnswer {
   const { brokers } = context.services.metadata;
+  const pending = topic.partitions.findIndex(({ partitionEpoch }) => partitionEpoch < 0);
+  const partitions = pending < 0 ? topic.partitions : topic.partitions.slice(0, pending);
   return {
-    errorCode: ErrorCode.NONE,
+    errorCode: partitions.length === 0 ? ErrorCode.LEADER_NOT_AVAILABLE : ErrorCode.NONE,
     name: topic.name,
     topicId: topic.topicId,
     isInternal: topic.internal,
-    partitions: topic.partitions.map((one) => ({
+    partitions: partitions.map((one) => ({
       errorCode: one.leader < 0 ? ErrorCode.LEADER_NOT_AVAILABLE : ErrorCode.NONE,
       partitionIndex: one.partition,
       leaderId: one.leader,

@@ -52,6 +52,31 @@ describe("metadata", () => {
     );
   });
 
+  it("tells of partitions once they have had a leader, and of a topic with the first", async () => {
+    const world = new HandlerWorld();
+    world.broker(0);
+    const never = { partitionEpoch: -1, leader: -1 };
+    const lost = { partitionEpoch: 4, leader: -1 };
+    const id = (at: number) => `00000000-0000-4000-8000-00000000000${at}`;
+    world.topic("new", [{ state: never }], { topicId: id(1) });
+    world.topic("growing", [{}, { state: lost }, { state: never }, {}], { topicId: id(2) });
+    const told = ({ topics }: MetadataResponse) =>
+      topics.map(({ name, errorCode, partitions }) => [
+        name,
+        errorName(errorCode),
+        partitions.map((one) => errorName(one.errorCode)),
+      ]);
+    const growing = ["growing", "NONE", ["NONE", "LEADER_NOT_AVAILABLE"]];
+    assert.deepEqual(told(await metadata(world, 12, ["new", "growing"])), [
+      ["new", "LEADER_NOT_AVAILABLE", []],
+      growing,
+    ]);
+    const all = await ask(world, handleMetadata, metadataRequest, metadataResponse, 12, {
+      topics: null,
+    });
+    assert.deepEqual(told(all), [growing]);
+  });
+
   const rebootstrap: readonly [string, number, "running" | "fenced", number][] = [
     ["knows somebody to go to", 13, "running", ErrorCode.NONE],
     ["knows nobody to go to (KIP-1102)", 13, "fenced", ErrorCode.REBOOTSTRAP_REQUIRED],

@@ -67,7 +67,7 @@ describe("the chart on Kubernetes", function () {
   }
 
   it("gives objects that the API server accepts, for one namespace and for all", async () => {
-    await kubectl("apply", "--server-side", "-f", "crds/");
+    await kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds/");
     await kubectl("wait", "--for=condition=Established", "-f", "crds/", "--timeout=30s");
     const { gitVersion } = JSON.parse(await kubectl("get", "--raw", "/version")) as {
       gitVersion: string;

@@ -1,6 +1,7 @@
 import type { BrokerEndpoint, BrokerId } from "../cluster/broker.ts";
 import type { Bytes } from "../lib/units.ts";
 import type { Listening } from "./network/frame-channel.ts";
+import { sleep } from "../lib/clock.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Controller, type ControllerOptions } from "./controller/controller.ts";
 import { ControllerLease, type Holder } from "./controller/controller-lease.ts";
@@ -22,6 +23,7 @@ import { serveKafka } from "./network/serve-kafka.ts";
 import { Contact } from "./replication/contact.ts";
 import { LeadershipStore } from "./replication/leadership-store.ts";
 import { observedKube } from "./replication/observed-kube.ts";
+import type { Partition } from "./replication/partition.ts";
 import { ReplicaManager } from "./replication/replica-manager.ts";
 import { StateRefresh } from "./replication/state-refresh.ts";
 import type { BrokerServices } from "./services.ts";
@@ -46,6 +48,8 @@ export interface BrokerOptions {
 /** A silent controller is asked about at the API this long before the session would be over. */
 const API_CONTACT_SHARE = 4;
 const DRAIN_TIMEOUT_MS = 30_000;
+/** How long a watch may take to tell of what the controller has done. */
+const MOVES_SEEN_MS = 500;
 const DRAIN_POLL_MS = 10;
 
 /**
@@ -224,6 +228,7 @@ export class Broker {
       scheduler,
       logger,
       sessionTimeoutMs: config.brokerSessionTimeoutMs,
+      heartbeatIntervalMs: config.brokerHeartbeatIntervalMs,
       leaderSettleMs: config.leaderSettleMs,
       endpoint,
       topicRules,
@@ -439,6 +444,7 @@ export class Broker {
         deletion = watchClusterDeletion({ kube, namespace, clusterName, scheduler, onDeleted });
       });
       deletion?.stop();
+      await this.#seeMoves();
       logger.info("leaderships moved, stopping");
     }
     this.#stopped = true;
@@ -448,6 +454,18 @@ export class Broker {
     this.#stopParts();
     await Promise.all(this.#listening.map((listening) => listening.close()));
     await this.#logs?.close();
+  }
+
+  /** What has moved is seen here as well, so that those who wait for an answer are told who leads now. */
+  async #seeMoves(): Promise<void> {
+    const { scheduler } = this.#environment;
+    const { brokerId } = this.#options;
+    const until = scheduler.now() + MOVES_SEEN_MS;
+    const leads = ({ isLeader, record }: Partition): boolean =>
+      isLeader && record.state?.isr.some((id) => id !== brokerId) === true;
+    while (scheduler.now() < until && [...(this.#replicas?.all() ?? [])].some(leads)) {
+      await sleep(scheduler, DRAIN_POLL_MS);
+    }
   }
 
   /** As its own controller a broker asks itself. */

@@ -24,6 +24,8 @@ export interface ControllerOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly sessionTimeoutMs: Millis;
+  /** Between two heartbeats of a broker. */
+  readonly heartbeatIntervalMs: Millis;
   /** A returned broker leads its preferred partitions again after this long. */
   readonly leaderSettleMs: Millis;
   readonly endpoint: (id: BrokerId) => BrokerEndpoint | undefined;
@@ -70,6 +72,8 @@ export class Controller {
   readonly #inFlight = new Set<string>();
   readonly #initializing = new Set<string>();
   readonly #statePatches = new Set<BrokerId>();
+  /** Whom a connection is tried to. */
+  readonly #probing = new Set<BrokerId>();
   #preferredAt: Millis = 0;
 
   constructor(options: ControllerOptions) {
@@ -164,6 +168,7 @@ export class Controller {
     const endpoint = this.#options.endpoint(id);
     if (endpoint === undefined) return;
     const { network, logger } = this.#options;
+    this.#probing.add(id);
     network
       .connect(
         endpoint.host,
@@ -173,9 +178,11 @@ export class Controller {
       )
       .then(
         (channel) => {
+          this.#probing.delete(id);
           channel.close();
         },
         (error: unknown) => {
+          this.#probing.delete(id);
           if ((error as { code?: unknown }).code !== "ECONNREFUSED") return;
           if (!this.#active || !this.#sessions.lost(id, epoch)) return;
           logger.warn("broker is gone", { broker: id, epoch });
@@ -192,12 +199,12 @@ export class Controller {
     };
   }
 
-  /** Nothing is led by the broker that could be led by another. */
+  /** Nothing is led by the broker that could be led by another, and nobody waits for its fetches who need not. */
   #drained(id: BrokerId): boolean {
     const step = electionStep;
     for (const slice of this.#options.image.slices.values()) {
       for (const record of slice.partitions) {
-        if (record.state?.leader !== id) continue;
+        if (record.state?.leader !== id && record.state?.isr.includes(id) !== true) continue;
         if (this.#inFlight.has(keyOf(record))) return false;
         if (step(this.#rules(record), [id])(record.state, record.placement) !== undefined)
           return false;
@@ -213,6 +220,7 @@ export class Controller {
       const now = scheduler.now();
       this.#countMajority(now);
       this.#expire(now);
+      this.#probeSilent(now);
       if (now - this.#preferredAt >= PREFER_EVERY_MS) {
         this.#preferredAt = now;
         this.#preferLeaders(now);
@@ -223,6 +231,15 @@ export class Controller {
     scheduler.after(TICK_MS, () => {
       this.#tick();
     });
+  }
+
+  /** A process that is gone need not be waited for, whether or not it had a connection to this controller. */
+  #probeSilent(now: Millis): void {
+    const { self, heartbeatIntervalMs } = this.#options;
+    for (const { id, epoch, state, lastHeard } of this.#sessions.all()) {
+      if (id === self || state === "dead" || this.#probing.has(id)) continue;
+      if (now - lastHeard > heartbeatIntervalMs + TICK_MS) this.probe(id, epoch);
+    }
   }
 
   #expire(now: Millis): void {

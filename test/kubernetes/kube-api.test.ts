@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { brokerClusters } from "../../cluster/resources.ts";
+import { admissionContract } from "../contract/admission.contract.ts";
 import { kubeApiContract } from "../contract/kube-api.contract.ts";
 import { START_TIMEOUT_MS, testKubernetes, unavailable } from "./support/cluster.ts";
 
@@ -30,5 +31,10 @@ describe("the client on Kubernetes", function () {
         await kubectl("delete", "namespace", namespace, "--wait=false");
       },
     };
+  });
+
+  admissionContract("a real API server", async () => {
+    const { kube, harness } = await testKubernetes();
+    return { api: kube, namespace: "default", exact: harness !== undefined };
   });
 });

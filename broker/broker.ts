@@ -20,6 +20,9 @@ import { AnswerMemory } from "./network/answer-memory.ts";
 import { type ListenerLimits, unlimited } from "./network/listener-limits.ts";
 import { RequestMemory } from "./network/request-memory.ts";
 import { serveKafka } from "./network/serve-kafka.ts";
+import { ClientQuotas } from "./quotas/client-quotas.ts";
+import { QuotaAdmin } from "./quotas/quota-admin.ts";
+import { QuotaTable } from "./quotas/quota-table.ts";
 import { Contact } from "./replication/contact.ts";
 import { LeadershipStore } from "./replication/leadership-store.ts";
 import { observedKube } from "./replication/observed-kube.ts";
@@ -72,6 +75,7 @@ export class Broker {
   #heartbeats: HeartbeatSender | undefined;
   #watcher: MetadataWatcher | undefined;
   #refresh: StateRefresh | undefined;
+  #quotaAdmin: QuotaAdmin | undefined;
   #listening: Listening[] = [];
   #clientLimits: ListenerLimits | undefined;
   #epoch = -1;
@@ -176,6 +180,7 @@ export class Broker {
     this.#contact.refreshed(registered.readAt);
     await this.#watcher?.start();
     if (this.#stopped) throw new SupersededError("stopped while starting");
+    this.#quotaAdmin?.start();
     this.#replicas?.start(registered.burned);
     await this.#listen("internal");
     this.#lease?.start();
@@ -313,6 +318,17 @@ export class Broker {
       metadata: image,
       config,
     });
+    const quotaTable = new QuotaTable();
+    const quotaAdmin = new QuotaAdmin({
+      kube: this.#kube,
+      namespace,
+      clusterName,
+      scheduler,
+      random,
+      logger,
+      table: quotaTable,
+    });
+    this.#quotaAdmin = quotaAdmin;
     const groups = new GroupCoordinator({
       brokerId,
       clusterName,
@@ -336,6 +352,9 @@ export class Broker {
       metadata: image,
       replicas,
       volume: logs,
+      quotas: new ClientQuotas(quotaTable, config.quotaBurstSeconds),
+      quotaTable,
+      quotaAdmin,
       topicAdmin,
       groups,
       controller: this.#controller,
@@ -498,6 +517,7 @@ export class Broker {
     this.#replicas?.stop();
     this.#refresh?.stop();
     this.#watcher?.stop();
+    this.#quotaAdmin?.stop();
     this.#store.stop();
   }
 }

@@ -125,6 +125,8 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
   int("fetch.max.bytes", 55 * MIB, 1024, "Largest answer to a fetch."),
   int("max.incremental.fetch.session.cache.slots", 1000, 0, "Fetch sessions kept."),
   text("log.dirs", "data", "Folder of this broker's volume. Set from FOREBAY_DATA."),
+  int("quota.window.num", 11, 1, "Windows of its quota that a client may use at once."),
+  int("quota.window.size.seconds", 1, 1, "Length of such a window."),
   int("log.segment.bytes", 1024 * MIB, 14, "A segment is rolled at this size."),
   long("log.roll.ms", 7 * 24 * HOUR, 1, "A segment is rolled at this age.", {
     coarser: [{ name: "log.roll.hours", factor: HOUR }],
@@ -332,6 +334,9 @@ export class BrokerConfig {
   /** Consumers are sent to a replica in their rack (KIP-392). */
   get readsFromNearest(): boolean {
     return this.text("replica.selector.class") === RACK_AWARE_SELECTOR;
+  }
+  get quotaBurstSeconds(): number {
+    return this.number("quota.window.num") * this.number("quota.window.size.seconds");
   }
   get leaderSettleMs(): Millis {
     return this.number("forebay.leader.settle.ms");

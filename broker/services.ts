@@ -7,6 +7,9 @@ import type { MetadataView } from "./metadata/view.ts";
 import type { Controller } from "./controller/controller.ts";
 import type { ElectionRequests } from "./controller/election-requests.ts";
 import type { FetchSessionCache } from "./fetch-session.ts";
+import type { ClientQuotas } from "./quotas/client-quotas.ts";
+import type { QuotaAdmin } from "./quotas/quota-admin.ts";
+import type { QuotaTable } from "./quotas/quota-table.ts";
 import type { Replicas } from "./replication/types.ts";
 import type { TopicAdmin } from "./topic-admin.ts";
 
@@ -20,6 +23,9 @@ export interface BrokerServices {
   readonly replicas: Replicas;
   /** What the logs lie on. */
   readonly volume: Pick<LogManager, "usage">;
+  readonly quotas: ClientQuotas;
+  readonly quotaTable: QuotaTable;
+  readonly quotaAdmin: QuotaAdmin;
   readonly topicAdmin: TopicAdmin;
   readonly groups: GroupCoordinator;
   readonly controller: Controller;

@@ -2,6 +2,7 @@ import type { Resource } from "../kube/api.ts";
 import type { Lease } from "../kube/objects.ts";
 import type { BrokerCluster } from "./broker-cluster.ts";
 import type { BrokerObject } from "./broker.ts";
+import type { ClientQuota } from "./client-quota.ts";
 import type { PartitionSlice } from "./partition-slice.ts";
 import type { Topic } from "./topic.ts";
 
@@ -32,6 +33,12 @@ export const brokers: Resource<BrokerObject> = {
   version: VERSION,
   plural: "brokers",
   kind: "Broker",
+};
+export const clientQuotas: Resource<ClientQuota> = {
+  group: GROUP,
+  version: VERSION,
+  plural: "clientquotas",
+  kind: "ClientQuota",
 };
 export const leases: Resource<Lease> = {
   group: "coordination.k8s.io",

@@ -3,8 +3,12 @@ import { ProtocolError } from "../errors.ts";
 import type { MetadataView, TopicImage } from "../metadata/view.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import { ZERO_UUID } from "../protocol/schema.ts";
+import type { ClientQuotas } from "../quotas/client-quotas.ts";
+import type { QuotaClient } from "../quotas/quota-table.ts";
 import type { HostedPartition } from "../replication/types.ts";
 import type { RequestContext } from "./handler.ts";
+
+const ANONYMOUS = "ANONYMOUS";
 
 /** The code of a refusal; anything else that was thrown is ours and goes on up. */
 export function codeOf(error: unknown): number {
@@ -15,6 +19,16 @@ export function codeOf(error: unknown): number {
 /** The refusal's sentence, null where it says no more than its code. */
 export function messageOf(error: unknown): string | null {
   return error instanceof ProtocolError ? error.message : null;
+}
+
+/** Who asks, as quotas tell it from others; nobody has a name before authentication. */
+export function quotaClientOf({ clientId }: RequestContext): QuotaClient {
+  return { user: ANONYMOUS, clientId: clientId ?? "" };
+}
+
+/** The quotas that hold for a request: none for what brokers say to each other, or while there are none. */
+export function quotasFor({ services, listener }: RequestContext): ClientQuotas | undefined {
+  return listener !== "internal" && services.quotas.active ? services.quotas : undefined;
 }
 
 /** Where a broker is reached by those who came in by `listener`. */

@@ -7,7 +7,15 @@ import type { EpochEnd, LogRead, PartitionLog } from "../log/types.ts";
 import { divergence } from "../replication/follower-replica.ts";
 import { preferredReadReplica } from "../replication/read-replica.ts";
 import type { HostedPartition } from "../replication/types.ts";
-import { checkLeaderEpoch, codeOf, endpointOf, partitionOf, topicOf } from "./common.ts";
+import {
+  checkLeaderEpoch,
+  codeOf,
+  endpointOf,
+  partitionOf,
+  quotaClientOf,
+  quotasFor,
+  topicOf,
+} from "./common.ts";
 import {
   fetchAnswer,
   type FetchAnswer,
@@ -26,7 +34,7 @@ const TOPIC_IDS = 13;
 
 /**
  * Long-polling fetch of consumers, from leaders and followers (KIP-392), and of followers on the internal listener (KIP-74,
- * KIP-227, KIP-320, KIP-951).
+ * KIP-227, KIP-320, KIP-951). A consumer that has had more than its quota gets an answer without records (KIP-219).
  */
 export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
   context,
@@ -42,11 +50,16 @@ export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
     );
   }
   const { scheduler } = services.environment;
+  const quotas = replicaId < 0 ? quotasFor(context) : undefined;
+  const debt = quotas?.fetchDebt(quotaClientOf(context), scheduler.now()) ?? 0;
+  // Nothing is read for it, and a session is not begun with an answer that lacks its partitions.
+  if (debt > 0 && request.sessionEpoch <= 0) return { throttleTimeMs: debt };
   const scope = services.fetchSessions.resolve(request, {
     privileged: replicaId >= 0,
     topicIds: version >= TOPIC_IDS,
     now: scheduler.now(),
   });
+  if (debt > 0) return { throttleTimeMs: debt, sessionId: scope.sessionId };
   const fetch = new Fetch(context, request, replicaId, scope, version);
   const stopWatching = context.connection?.whenClosed(() => {
     fetch.abandoned = true;
@@ -62,7 +75,13 @@ export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
       if (fetch.abandoned) return { errorCode: ErrorCode.NONE };
       found = await fetch.look(refused);
     }
-    return held(found, () => fetchAnswer(context, request, replicaId, scope, found, version));
+    return held(found, () => {
+      const answer = fetchAnswer(context, request, replicaId, scope, found, version);
+      if (quotas === undefined) return answer;
+      const bytes = found.reduce((sum, { read }) => sum + (read?.bytes ?? 0), 0);
+      const now = scheduler.now();
+      return { ...answer, throttleTimeMs: quotas.fetched(quotaClientOf(context), bytes, now) };
+    });
   } finally {
     stopWatching?.();
   }
@@ -154,6 +173,9 @@ class Fetch {
     let left = Math.min(
       this.#request.maxBytes,
       this.#context.services.config.number("fetch.max.bytes"),
+      this.#replicaId < 0
+        ? (quotasFor(this.#context)?.fetchLimit(quotaClientOf(this.#context)) ?? Infinity)
+        : Infinity,
     );
     let some = false;
     this.#starved = false;

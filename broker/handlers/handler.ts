@@ -1,3 +1,4 @@
+import type { Millis } from "../../lib/units.ts";
 import type { AnswerMemory } from "../network/answer-memory.ts";
 import type { BrokerServices } from "../services.ts";
 
@@ -10,6 +11,8 @@ export interface RequestConnection {
    * a connection outlives its requests by far, so whoever asks for the time of one request has to take it back.
    */
   whenClosed(listener: () => void): () => void;
+  /** No further request of it is begun for so long (KIP-219); what has begun is answered. */
+  mute(duration: Millis): void;
 }
 
 /** What a handler knows of the request's surroundings. */

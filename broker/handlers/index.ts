@@ -1,6 +1,7 @@
 import { apiByKey } from "../protocol/api-versions.ts";
 import { present } from "../../lib/assert.ts";
 import type { ServedApi } from "../network/dispatch.ts";
+import { handleAlterClientQuotas } from "./alter-client-quotas.ts";
 import { handleAlterConfigs, handleIncrementalAlterConfigs } from "./alter-configs.ts";
 import { handleAlterPartitionReassignments } from "./alter-partition-reassignments.ts";
 import { handleApiVersions } from "./api-versions.ts";
@@ -10,6 +11,7 @@ import { handleCreateTopics } from "./create-topics.ts";
 import { handleDeleteGroups } from "./delete-groups.ts";
 import { handleDeleteRecords } from "./delete-records.ts";
 import { handleDeleteTopics } from "./delete-topics.ts";
+import { handleDescribeClientQuotas } from "./describe-client-quotas.ts";
 import { handleDescribeCluster } from "./describe-cluster.ts";
 import { handleDescribeConfigs } from "./describe-configs.ts";
 import { handleDescribeGroups } from "./describe-groups.ts";
@@ -69,6 +71,8 @@ const handlers: ReadonlyMap<number, AnyHandler> = new Map<number, AnyHandler>([
   [45, handleAlterPartitionReassignments],
   [46, handleListPartitionReassignments],
   [47, handleOffsetDelete],
+  [48, handleDescribeClientQuotas],
+  [49, handleAlterClientQuotas],
   [60, handleDescribeCluster],
   [61, handleDescribeProducers],
   [63, handleBrokerHeartbeat],

@@ -6,7 +6,7 @@ import { InvalidRecordsError, ProtocolError } from "../errors.ts";
 import { INTERNAL_TOPICS } from "../internal-topics.ts";
 import type { AppendResult } from "../log/types.ts";
 import type { HostedPartition } from "../replication/types.ts";
-import { codeOf, LeaderHints, messageOf, partitionOf } from "./common.ts";
+import { codeOf, LeaderHints, messageOf, partitionOf, quotaClientOf, quotasFor } from "./common.ts";
 import type { HoldingHandler, RequestContext } from "./handler.ts";
 
 type Response = InputOf<typeof produceResponse>;
@@ -33,9 +33,11 @@ export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context,
     }));
   }
   const appended: Appended[] = [];
+  let bytes = 0;
   for (const topic of request.topicData) {
     for (const { index, records } of topic.partitionData) {
       const place = { name: topic.name, topicId: topic.topicId, index };
+      bytes += records?.length ?? 0;
       try {
         if (INTERNAL_TOPICS.has(topic.name))
           throw new ProtocolError(ErrorCode.INVALID_TOPIC_EXCEPTION);
@@ -50,7 +52,14 @@ export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context,
       }
     }
   }
+  const throttleTimeMs =
+    quotasFor(context)?.produced(
+      quotaClientOf(context),
+      bytes,
+      context.services.environment.scheduler.now(),
+    ) ?? 0;
   if (acks === 0) {
+    if (throttleTimeMs > 0) context.connection?.mute(throttleTimeMs);
     // There is no answer to say it in: Kafka closes the connection, so that the client asks for metadata.
     if (appended.some((one) => one.error !== undefined))
       throw new MalformedError("acks=0 produce refused");
@@ -59,11 +68,12 @@ export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context,
   const settled = appended.map((one) => settle(context, one, acks, request.timeoutMs));
   return Promise.all(settled).then((done) => {
     const byPlace = new Map(done.map((one) => [`${one.topicId}/${one.name}/${one.index}`, one]));
-    return answer(
+    const told = answer(
       context,
       request,
       (name, topicId, index) => byPlace.get(`${topicId}/${name}/${index}`) ?? {},
     );
+    return { ...told, throttleTimeMs };
   });
 };
 

@@ -1,4 +1,5 @@
 import { totalLength } from "../../lib/bytes.ts";
+import type { Timer } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Bytes, Millis } from "../../lib/units.ts";
 import type { RequestConnection } from "../handlers/handler.ts";
@@ -29,7 +30,8 @@ const PRODUCE_KEY = 0;
 /**
  * One client connection: requests are begun in the order they came, and answered in that order, whatever finishes first. A
  * client that sends more than it takes back is not read until it does, nor one whose records the volume cannot take yet:
- * nothing is dropped for want of memory, it is waited for (listener-limits.ts). A request that is not the protocol's ends the
+ * nothing is dropped for want of memory, it is waited for (listener-limits.ts). One that was told to wait is not read until
+ * the time is over, whether it waits or not (KIP-219). A request that is not the protocol's ends the
  * connection, as in Kafka: what came before it is answered, nothing after it is looked at. (sans I/O but for its channel)
  */
 export class Connection implements ChannelHandlers, RequestConnection, AnsweredClient {
@@ -53,6 +55,8 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   /** Since when there are some, or the last one was taken. */
   #untakenSince: Millis = 0;
   #stopWaiting: (() => void) | undefined;
+  /** Until when no request is begun. */
+  #muted: { readonly until: Millis; readonly timer: Timer } | undefined;
 
   constructor(options: {
     readonly channel: FrameChannel;
@@ -82,6 +86,7 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   onClose(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#muted?.timer.cancel();
     this.#drop();
     const listeners = [...this.#closeListeners];
     this.#closeListeners.clear();
@@ -97,6 +102,19 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   }
 
   onDrain(): void {
+    this.#balance();
+  }
+
+  mute(duration: Millis): void {
+    const { scheduler } = this.#services.environment;
+    const until = scheduler.now() + duration;
+    if (this.#closed || (this.#muted !== undefined && this.#muted.until >= until)) return;
+    this.#muted?.timer.cancel();
+    const timer = scheduler.after(duration, () => {
+      this.#muted = undefined;
+      this.#balance();
+    });
+    this.#muted = { until, timer };
     this.#balance();
   }
 
@@ -134,6 +152,7 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
     }
     slot.answer = answer;
     slot.state = "answered";
+    if (answer !== undefined && answer.throttleMs > 0) this.mute(answer.throttleMs);
     // What is held for an answer is counted where it is held.
     if (answer !== undefined && answer.release === undefined) {
       slot.ownBytes = totalLength(answer.parts);
@@ -232,6 +251,7 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
     return (
       !this.#closed &&
       !this.#refused &&
+      this.#muted === undefined &&
       this.#slots.length < MAX_IN_FLIGHT &&
       this.#channel.bufferedBytes < MAX_BUFFERED_BYTES &&
       (this.#untaken === 0 || !answers.short) &&

@@ -1,7 +1,9 @@
 import { InvariantError } from "../../lib/assert.ts";
 import type { Logger } from "../../lib/logger.ts";
+import type { Millis } from "../../lib/units.ts";
 import { ProtocolError } from "../errors.ts";
 import { type Handler, HeldAnswer, type RequestContext } from "../handlers/handler.ts";
+import { quotaClientOf, quotasFor } from "../handlers/common.ts";
 import { type ApiDefinition, apiByKey } from "../protocol/api-versions.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import { decodeRequestHeader, responseHeader } from "../protocol/headers.ts";
@@ -13,6 +15,8 @@ import { inVersions } from "../protocol/schema.ts";
 export interface Answer {
   readonly parts: readonly Uint8Array[];
   readonly release?: () => void;
+  /** How long the client has been told to wait before its next request (KIP-219); 0 when it has not. */
+  readonly throttleMs: Millis;
 }
 
 /** An API with the code that serves it. */
@@ -66,13 +70,18 @@ export class Dispatcher {
     const request = api.request.decode(frame, header.bodyOffset, version);
     const full: RequestContext = { ...context, clientId: header.clientId, apiVersion: version };
     const refuse = (error: unknown): Answer => this.#refused(api, version, correlationId, error);
+    const timed = quotasFor(full) === undefined ? undefined : new RequestTime(full);
     const encode = (result: unknown): Answer | undefined => {
       if (result === undefined) return undefined;
       const held = result instanceof HeldAnswer ? result : undefined;
       try {
-        const body = api.response.encodeParts((held?.value ?? result) as never, version);
+        const answer = (held?.value ?? result) as object;
+        const { value, throttleMs } = timed?.throttled(answer) ?? { value: answer, throttleMs: 0 };
+        const body = api.response.encodeParts(value as never, version);
         const parts = [responseHeader(api.response, version, correlationId), ...body];
-        return held === undefined ? { parts } : { parts, release: held.release };
+        return held === undefined
+          ? { parts, throttleMs }
+          : { parts, throttleMs, release: held.release };
       } catch (error) {
         held?.release();
         // Whatever it is, it is not the client's fault.
@@ -84,6 +93,8 @@ export class Dispatcher {
       result = served.handler(full, request as never, version);
     } catch (error) {
       return refuse(error);
+    } finally {
+      timed?.paused();
     }
     return result instanceof Promise ? result.then(encode, refuse) : encode(result);
   }
@@ -99,7 +110,7 @@ export class Dispatcher {
       },
       0,
     );
-    return { parts: [responseHeader(api.response, 0, correlationId), body] };
+    return { parts: [responseHeader(api.response, 0, correlationId), body], throttleMs: 0 };
   }
 
   /** A whole request refused: by the response's own error field, if it has one. */
@@ -119,7 +130,38 @@ export class Dispatcher {
       ...("errorMessage" in api.response.fields && known ? { errorMessage: error.message } : {}),
     };
     const body = api.response.encodeParts(value as never, version);
-    return { parts: [responseHeader(api.response, version, correlationId), ...body] };
+    const parts = [responseHeader(api.response, version, correlationId), ...body];
+    return { parts, throttleMs: 0 };
+  }
+}
+
+/** Time of the event loop that one request takes, for whoever has a quota of it (KIP-124). */
+class RequestTime {
+  readonly #context: RequestContext;
+  readonly #began: Millis;
+  #used: Millis = 0;
+
+  constructor(context: RequestContext) {
+    this.#context = context;
+    this.#began = this.#now();
+  }
+
+  /** The handler has returned; whatever it waits for is not its time. */
+  paused(): void {
+    this.#used = this.#now() - this.#began;
+  }
+
+  /** The answer with the time that its client is to wait: the handler's, or what its use of the loop asks for. */
+  throttled(value: object): { readonly value: object; readonly throttleMs: Millis } {
+    const { quotas } = this.#context.services;
+    const told = (value as { readonly throttleTimeMs?: number }).throttleTimeMs ?? 0;
+    const wait = quotas.requested(quotaClientOf(this.#context), this.#used, this.#now());
+    if (wait <= told) return { value, throttleMs: told };
+    return { value: { ...value, throttleTimeMs: wait }, throttleMs: wait };
+  }
+
+  #now(): Millis {
+    return this.#context.services.environment.scheduler.now();
   }
 }
 

@@ -1,4 +1,5 @@
 import { servedApis } from "../handlers/index.ts";
+import { ipOf } from "../quotas/quota-entity.ts";
 import type { BrokerServices } from "../services.ts";
 import { Connection } from "./connection.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -40,6 +41,10 @@ export function serveKafka(options: {
         limits,
       });
       slow.add(connection);
+      if (listener !== "internal" && services.quotas.active) {
+        const wait = services.quotas.connected(ipOf(channel.remote), scheduler.now());
+        if (wait > 0) connection.mute(wait);
+      }
       connection.whenClosed(() => {
         slow.remove(connection);
       });

@@ -21,6 +21,11 @@ export function brokerRules(clusterName: string): readonly Rule[] {
       resources: ["topics"],
       verbs: [...READ, "create", "patch", "update", "delete"],
     },
+    {
+      apiGroups: [GROUP],
+      resources: ["clientquotas"],
+      verbs: [...READ, "create", "update", "delete"],
+    },
     { apiGroups: [GROUP], resources: ["partitionslices"], verbs: READ },
     {
       apiGroups: [GROUP],

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { bareServices } from "../../../unit/broker/network/fakes.ts";
 import fc from "fast-check";
 import { ProtocolError } from "../../../../broker/errors.ts";
 import { servedApis } from "../../../../broker/handlers/index.ts";
@@ -15,7 +16,6 @@ import {
 } from "../../../../broker/protocol/messages/produce.ts";
 import { MalformedError, MAX_REQUEST_ELEMENTS } from "../../../../broker/protocol/reader.ts";
 import { buildBatch, crcMatches, readRecords } from "../../../../broker/protocol/record-batch.ts";
-import type { BrokerServices } from "../../../../broker/services.ts";
 import { concatBytes, totalLength } from "../../../../lib/bytes.ts";
 import { crc32c } from "../../../../lib/crc32c.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
@@ -124,7 +124,7 @@ class Path {
           outcome.frames++;
           this.#frameBytes = frame.length;
           const answer = this.#dispatcher.dispatch(frame, {
-            services: {} as BrokerServices,
+            services: bareServices(),
             clientHost: "192.0.2.1:1",
             listener: "internal",
           });

@@ -23,6 +23,8 @@ import { MetadataImage } from "../../../../broker/metadata/image.ts";
 import type { AnswerMemory } from "../../../../broker/network/answer-memory.ts";
 import { ErrorCode, errorName } from "../../../../broker/protocol/error-codes.ts";
 import type { MessageDefinition } from "../../../../broker/protocol/schema.ts";
+import { ClientQuotas } from "../../../../broker/quotas/client-quotas.ts";
+import { QuotaTable } from "../../../../broker/quotas/quota-table.ts";
 import type { ReadableReplica } from "../../../../broker/replication/read-replica.ts";
 import type { BrokerServices } from "../../../../broker/services.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
@@ -162,6 +164,7 @@ export class FakeHosted {
 
 export class FakeConnection implements RequestConnection {
   readonly id = 1;
+  readonly muted: number[] = [];
   readonly #listeners = new Set<() => void>();
   get listeners(): number {
     return this.#listeners.size;
@@ -169,6 +172,9 @@ export class FakeConnection implements RequestConnection {
   whenClosed(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+  mute(duration: number): void {
+    this.muted.push(duration);
   }
   close(): void {
     for (const listener of [...this.#listeners]) listener();
@@ -185,6 +191,8 @@ export class HandlerWorld {
   extra: Partial<BrokerServices> = {};
   answers: AnswerMemory | undefined;
   readonly connection = new FakeConnection();
+  readonly quotaTable = new QuotaTable();
+  readonly quotas = new ClientQuotas(this.quotaTable, 1);
   readonly fetchSessions = new FetchSessionCache(100, seededRandom(1));
 
   constructor(config: Readonly<Record<string, string>> = {}) {
@@ -299,6 +307,8 @@ export class HandlerWorld {
       },
       metadata: this.image,
       fetchSessions: this.fetchSessions,
+      quotas: this.quotas,
+      quotaTable: this.quotaTable,
       replicas: {
         get: (topic: string, partition: number) =>
           this.hosted.get(`${this.image.topics.get(topic)?.topicId ?? ""}/${partition}`),

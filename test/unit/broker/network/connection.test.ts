@@ -3,12 +3,11 @@ import { Connection } from "../../../../broker/network/connection.ts";
 import { unlimited } from "../../../../broker/network/listener-limits.ts";
 import { Dispatcher } from "../../../../broker/network/dispatch.ts";
 import type { Handler, RequestContext } from "../../../../broker/handlers/handler.ts";
-import type { BrokerServices } from "../../../../broker/services.ts";
 import { MalformedError } from "../../../../broker/protocol/reader.ts";
 import { HeldAnswer } from "../../../../broker/handlers/handler.ts";
 import { ProtocolError } from "../../../../broker/errors.ts";
 import { ErrorCode } from "../../../../broker/protocol/error-codes.ts";
-import { drain } from "../../../support/virtual-scheduler.ts";
+import { drain, VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 import {
   API_VERSIONS,
   deferred,
@@ -17,6 +16,7 @@ import {
   METADATA,
   requestFrame,
   served,
+  bareServices,
 } from "./fakes.ts";
 
 type Handlers = Readonly<Record<number, Handler<never, unknown>>>;
@@ -24,6 +24,7 @@ type Handlers = Readonly<Record<number, Handler<never, unknown>>>;
 function connected(
   handlers: Handlers,
   limits = unlimited(),
+  scheduler = new VirtualScheduler(),
 ): {
   channel: FakeChannel;
   connection: Connection;
@@ -37,7 +38,7 @@ function connected(
   const connection = new Connection({
     channel,
     dispatcher: new Dispatcher(served(handlers), log, panic),
-    services: {} as BrokerServices,
+    services: bareServices(scheduler),
     listener: "plaintext",
     logger: log,
     limits,
@@ -321,5 +322,50 @@ describe("connection: back-pressure", () => {
     await drain();
     assert.deepEqual(clients, ["test"]);
     assert.deepEqual(channel.answered, [5]);
+  });
+});
+
+describe("connection: one that was told to wait (KIP-219)", () => {
+  const throttled = (ms: number): Handlers => ({ [METADATA]: () => ({ throttleTimeMs: ms }) });
+  const ask = (id: number): Uint8Array => requestFrame(METADATA, 3, id);
+
+  it("is answered, and not read until its time is over", async () => {
+    const scheduler = new VirtualScheduler();
+    const { channel, connection } = connected(throttled(100), unlimited(), scheduler);
+    connection.onFrame(ask(1));
+    assert.deepEqual([channel.answered, channel.reading], [[1], true], "nobody has a quota");
+    connection.mute(100);
+    assert.equal(channel.reading, false);
+    // What had arrived already waits.
+    connection.onFrame(ask(2));
+    channel.take();
+    await scheduler.advance(99);
+    assert.deepEqual(channel.answered, [1]);
+    await scheduler.advance(1);
+    assert.deepEqual([channel.answered, channel.reading], [[1, 2], true]);
+  });
+
+  it("waits for the longer of two times", async () => {
+    const scheduler = new VirtualScheduler();
+    const { channel, connection } = connected({}, unlimited(), scheduler);
+    connection.mute(100);
+    connection.mute(50);
+    await scheduler.advance(60);
+    assert.equal(channel.reading, false);
+    connection.mute(100);
+    await scheduler.advance(99);
+    assert.equal(channel.reading, false);
+    await scheduler.advance(1);
+    assert.equal(channel.reading, true);
+  });
+
+  it("leaves nothing behind when it goes", async () => {
+    const scheduler = new VirtualScheduler();
+    const { channel, connection } = connected({}, unlimited(), scheduler);
+    connection.mute(100);
+    connection.onClose();
+    const readings = channel.readings.length;
+    await scheduler.advance(200);
+    assert.equal(channel.readings.length, readings);
   });
 });

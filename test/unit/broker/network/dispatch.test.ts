@@ -9,10 +9,15 @@ import {
   type ApiVersionsResponse,
 } from "../../../../broker/protocol/messages/api-versions.ts";
 import { MalformedError } from "../../../../broker/protocol/reader.ts";
+import { metadataResponse } from "../../../../broker/protocol/messages/metadata.ts";
+import { ClientQuotas } from "../../../../broker/quotas/client-quotas.ts";
+import { QuotaTable } from "../../../../broker/quotas/quota-table.ts";
 import type { BrokerServices } from "../../../../broker/services.ts";
+import type { QuotaLimits } from "../../../../cluster/client-quota.ts";
+import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 import { InvariantError } from "../../../../lib/assert.ts";
 import { concatBytes } from "../../../../lib/bytes.ts";
-import { API_VERSIONS, KeptLog, METADATA, requestFrame, served } from "./fakes.ts";
+import { API_VERSIONS, KeptLog, METADATA, requestFrame, served, bareServices } from "./fakes.ts";
 
 const PRODUCE = 0;
 const BROKER_HEARTBEAT = 63;
@@ -27,7 +32,7 @@ function dispatcher(handlers: Readonly<Record<number, Handler<never, unknown>>>)
     panics.push(error);
     throw error;
   });
-  const services = {} as BrokerServices;
+  const services = bareServices();
   return {
     log,
     dispatch: (frame, listener = "plaintext") =>
@@ -171,3 +176,55 @@ function versionOf(frame: Uint8Array, version: number): Uint8Array {
   new DataView(changed.buffer).setInt16(2, version);
   return changed;
 }
+
+describe("dispatch: quotas of the event loop (KIP-124)", () => {
+  /** Handlers take 30 ms of the loop; a burst is 10 ms, which is one percent of a second. */
+  function world(limits: QuotaLimits): {
+    ask: (listener?: string) => Promise<{ told: number; throttleMs: number }>;
+  } {
+    const scheduler = new VirtualScheduler();
+    const table = new QuotaTable();
+    table.absorb({
+      apiVersion: "forebay.dev/v1alpha1",
+      kind: "ClientQuota",
+      metadata: { name: "q", uid: "1" },
+      spec: { cluster: "c", entity: { clientId: "test" }, limits },
+    });
+    let now = 0;
+    const clock = Object.assign(Object.create(scheduler) as VirtualScheduler, { now: () => now });
+    const quotas = new ClientQuotas(table, 1);
+    const services = { quotas, environment: { scheduler: clock } } as unknown as BrokerServices;
+    const handler = (): Promise<object> => {
+      now += 30;
+      // What is waited for is nobody's time.
+      return Promise.resolve().then(() => {
+        now += 1000;
+        return {};
+      });
+    };
+    const made = new Dispatcher(served({ [METADATA]: handler }), new KeptLog(), (error) => {
+      throw error;
+    });
+    return {
+      ask: async (listener = "plaintext") => {
+        const frame = requestFrame(METADATA, 3, 1);
+        const answer = await made.dispatch(frame, { services, clientHost: "a:1", listener });
+        assert.ok(answer !== undefined);
+        const { value } = decodeResponse(metadataResponse, 3, concatBytes(answer.parts));
+        return { told: value.throttleTimeMs, throttleMs: answer.throttleMs };
+      },
+    };
+  }
+
+  it("tell one that has used more than its share for how long to wait", async () => {
+    const { ask } = world({ requestPercentage: 1 });
+    const { told, throttleMs } = await ask();
+    // The burst was full, and a second has passed since: 10 ms are left of 30.
+    assert.deepEqual([told, throttleMs], [1000, 1000]);
+  });
+
+  it("leave one alone that has not, and what brokers say to each other", async () => {
+    assert.equal((await world({ requestPercentage: 50 }).ask()).throttleMs, 0);
+    assert.equal((await world({ requestPercentage: 1 }).ask("internal")).throttleMs, 0);
+  });
+});

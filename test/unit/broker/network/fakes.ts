@@ -2,6 +2,11 @@ import { apiByKey } from "../../../../broker/protocol/api-versions.ts";
 import { encodeRequest } from "../../../../broker/protocol/headers.ts";
 import { concatBytes, totalLength } from "../../../../lib/bytes.ts";
 import type { LogFields, Logger } from "../../../../lib/logger.ts";
+import { ClientQuotas } from "../../../../broker/quotas/client-quotas.ts";
+import { QuotaTable } from "../../../../broker/quotas/quota-table.ts";
+import type { BrokerServices } from "../../../../broker/services.ts";
+import type { Scheduler } from "../../../../lib/clock.ts";
+import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 import { present } from "../../../../lib/assert.ts";
 import type { Handler } from "../../../../broker/handlers/handler.ts";
 import type { FrameChannel } from "../../../../broker/network/frame-channel.ts";
@@ -107,4 +112,10 @@ export function deferred<T>(): {
     reject = no;
   });
   return { promise, resolve, reject };
+}
+
+/** What the network needs of the services itself: nobody has a quota. */
+export function bareServices(scheduler: Scheduler = new VirtualScheduler()): BrokerServices {
+  const quotas = new ClientQuotas(new QuotaTable(), 1);
+  return { quotas, environment: { scheduler } } as unknown as BrokerServices;
 }

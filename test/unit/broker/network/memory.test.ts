@@ -6,10 +6,9 @@ import { HeldAnswer } from "../../../../broker/handlers/handler.ts";
 import type { ListenerLimits } from "../../../../broker/network/listener-limits.ts";
 import { RequestMemory } from "../../../../broker/network/request-memory.ts";
 import { type AnsweredClient, SlowClients } from "../../../../broker/network/slow-clients.ts";
-import type { BrokerServices } from "../../../../broker/services.ts";
 import { Gate } from "../../../../lib/gate.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
-import { FakeChannel, KeptLog, METADATA, requestFrame, served } from "./fakes.ts";
+import { FakeChannel, KeptLog, METADATA, requestFrame, served, bareServices } from "./fakes.ts";
 
 const PRODUCE = 0;
 
@@ -53,7 +52,7 @@ class World {
     const connection = new Connection({
       channel,
       dispatcher: new Dispatcher(handlers, this.log, panic),
-      services: {} as BrokerServices,
+      services: bareServices(),
       listener: "plaintext",
       logger: this.log,
       limits: this.limits,

@@ -138,6 +138,39 @@ describe("the chart on Kubernetes", function () {
     assert.equal(same?.metadata.uid, broker?.metadata.uid);
   });
 
+  it("brings another image to the operator at once, and to brokers when they are told to restart", async function () {
+    const { harness, image } = kubernetes;
+    if (harness === undefined) {
+      console.log("    skipped: there is no other image here");
+      this.skip();
+    }
+    const other = `${image.repository}:other`;
+    for (const node of ["node1", "node2", "node3"]) {
+      const names = [`${image.repository}:${image.tag}`, other];
+      await harness.onNode(
+        node,
+        ...["ctr", "--namespace", "k8s.io", "image", "tag", "--force"],
+        ...names,
+      );
+    }
+    const [before] = await brokers();
+    const wait = ["--wait", "--timeout", "90s"];
+    await helm("upgrade", RELEASE, CHART, ...values, "--set", "image.tag=other", ...wait);
+    const condition = ["--for=condition=UpgradeAvailable", "bc/example", "--timeout=60s"];
+    await kubectl("-n", NAMESPACE, "wait", ...condition);
+    assert.equal((await brokers())[0]?.metadata.uid, before?.metadata.uid);
+    await kubectl("-n", NAMESPACE, "annotate", "bc/example", "forebay.dev/restart=now");
+    const uses = (pod: PodObject | undefined): string | undefined =>
+      (pod as { readonly spec?: { readonly containers: readonly { image: string }[] } } | undefined)
+        ?.spec?.containers[0]?.image;
+    await eventually(
+      async () => (uses((await brokers())[0]) === other ? true : undefined),
+      "a broker of the other image",
+      60_000,
+    );
+    await kubectl("-n", NAMESPACE, "wait", "--for=condition=Ready", "bc/example", "--timeout=90s");
+  });
+
   it("is uninstalled with its example cluster, and leaves the definitions", async () => {
     await helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "60s");
     await eventually(

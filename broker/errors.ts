@@ -6,7 +6,11 @@ export class ProtocolError extends Error {
   /** One of ErrorCode. */
   readonly errorCode: number;
   constructor(errorCode: number, message?: string) {
+    // An answer like any other, and there may be thousands in one: where it was made is of no use, and dear to find out.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message ?? errorName(errorCode));
+    Error.stackTraceLimit = stackTraceLimit;
     this.errorCode = errorCode;
   }
 }

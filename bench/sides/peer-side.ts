@@ -14,8 +14,8 @@ interface Peer {
 const kafka: Peer = {
   protocol: "kafka",
   up: "kafka/kafka-up",
-  firstPort: 39_092,
-  env: { KAFKA_PORT: "39092" },
+  firstPort: 19_292,
+  env: { KAFKA_PORT: "19292" },
 };
 
 const PEERS: Readonly<Record<Exclude<SideName, "forebay">, Peer>> = {

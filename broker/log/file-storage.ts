@@ -11,6 +11,9 @@ export async function createFileStorage(root: string): Promise<Storage> {
 
 class FileStorage implements Storage {
   readonly #root: string;
+  /** Syncs of folders that have begun, and those that wait for them. */
+  readonly #runningSyncs = new Map<string, Promise<void>>();
+  readonly #nextSyncs = new Map<string, Promise<void>>();
 
   constructor(root: string) {
     this.#root = root;
@@ -52,7 +55,26 @@ class FileStorage implements Storage {
     await attempt(fs.promises.rm(this.#path(name), { recursive: true, force: true }));
   }
 
-  async syncDirectory(name: string): Promise<void> {
+  /** Who asks while a sync of the folder is under way gets the next one, together with all others who do. */
+  syncDirectory(name: string): Promise<void> {
+    const waiting = this.#nextSyncs.get(name);
+    if (waiting !== undefined) return waiting;
+    const running = this.#runningSyncs.get(name);
+    const sync = async (): Promise<void> => {
+      this.#nextSyncs.delete(name);
+      const own = this.#syncDirectory(name).finally(() => {
+        if (this.#runningSyncs.get(name) === own) this.#runningSyncs.delete(name);
+      });
+      this.#runningSyncs.set(name, own);
+      await own;
+    };
+    if (running === undefined) return sync();
+    const next = running.then(sync, sync);
+    this.#nextSyncs.set(name, next);
+    return next;
+  }
+
+  async #syncDirectory(name: string): Promise<void> {
     const handle = await attempt(fs.promises.open(this.#path(name), "r"));
     try {
       await attempt(handle.sync());

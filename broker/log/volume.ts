@@ -66,13 +66,19 @@ export async function readIdentity(
   return { topic: match[1], topicId, partition: Number(match[2]) };
 }
 
-/** Makes the folder of a log and says in it whose it is. */
+/** Makes the folder of a log, new, and says in it whose it is. Torn by a crash it is nobody's. */
 export async function makeLogDirectory(storage: Storage, identity: LogIdentity): Promise<void> {
   const directory = logDirectory(identity);
   await storage.makeDirectory(directory);
-  const metadata = `version: 0\ntopic_id: ${identity.topicId}\n`;
-  await storage.writeFileAtomic(`${directory}/${PARTITION_METADATA}`, Buffer.from(metadata));
-  await storage.syncDirectory(".");
+  const metadata = Buffer.from(`version: 0\ntopic_id: ${identity.topicId}\n`);
+  const file = await storage.open(`${directory}/${PARTITION_METADATA}`, "create");
+  try {
+    file.writeSync(0, [metadata]);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await Promise.all([storage.syncDirectory(directory), storage.syncDirectory(".")]);
 }
 
 /** What a log is known by on this volume. */

@@ -1,5 +1,6 @@
 import type { MetricsRegistry } from "../lib/metrics.ts";
 import type { Broker } from "./broker.ts";
+import type { CompactionStats } from "./log/types.ts";
 
 /** What a broker tells of itself; read only when asked for. */
 export function addBrokerMetrics(registry: MetricsRegistry, broker: Broker): void {
@@ -46,6 +47,45 @@ export function addBrokerMetrics(registry: MetricsRegistry, broker: Broker): voi
     "Size of the volume.",
     () => broker.logs?.usage.capacityBytes ?? 0,
   );
+  const compaction: readonly [
+    name: string,
+    help: string,
+    type: "counter" | "gauge",
+    value: (stats: CompactionStats) => number,
+  ][] = [
+    ["runs_total", "Parts of logs compacted.", "counter", (one) => one.runs],
+    ["read_bytes_total", "Bytes read by compaction.", "counter", (one) => one.bytesRead],
+    ["written_bytes_total", "Bytes written by compaction.", "counter", (one) => one.bytesWritten],
+    [
+      "removed_records_total",
+      "Records removed by compaction.",
+      "counter",
+      (one) => one.recordsRemoved,
+    ],
+    [
+      "max_dirty_ratio",
+      "Largest share of a compacted log that is new since it was compacted.",
+      "gauge",
+      (one) => one.maxDirtyRatio,
+    ],
+    [
+      "uncleanable_partitions",
+      "Replicas that are not compacted because of damage.",
+      "gauge",
+      (one) => one.uncleanable,
+    ],
+  ];
+  for (const [name, help, type, value] of compaction) {
+    registry.add({
+      name: `forebay_log_cleaner_${name}`,
+      help,
+      type,
+      values: () => {
+        const stats = broker.logs?.compaction;
+        return stats === undefined ? [] : [{ value: value(stats) }];
+      },
+    });
+  }
   registry.add({
     name: "forebay_memory_bytes",
     help: "Memory in use of what configuration bounds: tail, held (of the tail, by answers), requests, answers.",

@@ -217,7 +217,8 @@ class JournaledLogManager implements LogManager {
         log.segments.all.map((segment) => ({
           baseOffset: segment.baseOffset,
           bytes: segment.size,
-          maxTimestamp: segment.maxTimestamp,
+          // Without a record that has one, as compaction may leave it: as old as this process knows it to be.
+          maxTimestamp: segment.maxTimestamp < 0 ? segment.createdAt : segment.maxTimestamp,
         })),
         log.config,
         log.highWatermark,

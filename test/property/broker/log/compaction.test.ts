@@ -36,6 +36,8 @@ type Step =
   | { readonly kind: "pass"; readonly ms: number }
   | { readonly kind: "truncate"; readonly back: number }
   | { readonly kind: "deleteRecords"; readonly share: number }
+  /** segment.bytes changes: small segments may be merged. */
+  | { readonly kind: "resize"; readonly segmentBytes: number }
   | { readonly kind: "crash" }
   | { readonly kind: "restart" };
 
@@ -73,6 +75,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("deleteRecords" as const),
       share: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("resize" as const),
+      segmentBytes: fc.constantFrom(500, 900, 4000),
     }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("crash" as const) }) },
@@ -325,7 +334,7 @@ async function run(steps: readonly Step[], seed: number): Promise<void> {
   const scheduler = new VirtualScheduler();
   const storage = new MemoryStorage({ scheduler, delay: () => random.below(3) });
   const dedupeBytes = [24 * 3, 24 * 8, 1 << 16][random.below(3)] ?? 0;
-  const config: LogConfig = {
+  let config: LogConfig = {
     ...DEFAULT_LOG_CONFIG,
     segmentBytes: 900,
     indexIntervalBytes: 150,
@@ -452,6 +461,10 @@ async function run(steps: readonly Step[], seed: number): Promise<void> {
       case "deleteRecords":
         model.start = Math.max(model.start, Math.floor(model.committed * one.share));
         log.raiseLogStart(model.start);
+        break;
+      case "resize":
+        config = { ...config, segmentBytes: one.segmentBytes };
+        log.config = config;
         break;
       case "crash": {
         const stable = log.stableOffset;

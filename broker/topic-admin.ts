@@ -54,6 +54,8 @@ const INTERNAL_TOPIC_WAIT_MS = 10_000;
 const MAX_PARTITIONS = 10_000;
 /** Automatic creations at the same time; whoever asks for more comes again. */
 const MAX_CREATING = 100;
+/** How long a topic that another broker made may take to be seen by this one. */
+const SEEN_WAIT_MS = 3000;
 /** How long a change of configurations waits for this broker to see it. */
 const ALTER_WAIT_MS = 5000;
 
@@ -137,8 +139,9 @@ export class TopicAdmin {
     return creation;
   }
 
-  async deleteTopic(name: string, timeout: Millis): Promise<void> {
-    const image = this.#known(name);
+  /** @returns the topic as it was */
+  async deleteTopic(name: string, timeout: Millis): Promise<TopicImage> {
+    const image = await this.#known(name);
     await this.#write(() =>
       this.#options.kube.delete(topics, this.#options.namespace, image.objectName, {
         uid: image.topicId,
@@ -146,6 +149,7 @@ export class TopicAdmin {
       }),
     );
     await this.#wait.until((now) => now?.topicId !== image.topicId, name, timeout);
+    return image;
   }
 
   /** Grows a topic to `total` partitions. */
@@ -156,7 +160,7 @@ export class TopicAdmin {
     validateOnly: boolean,
     timeout: Millis,
   ): Promise<void> {
-    const image = this.#known(name);
+    const image = await this.#known(name);
     if (total <= image.partitions.length) {
       throw new ProtocolError(
         ErrorCode.INVALID_PARTITIONS,
@@ -190,7 +194,7 @@ export class TopicAdmin {
     validateOnly: boolean,
   ): Promise<void> {
     const { config } = this.#options;
-    const image = this.#known(name);
+    const image = await this.#known(name);
     if (validateOnly) {
       changeTopicConfig(image.config, changes, replaceAll, config);
       return;
@@ -212,7 +216,7 @@ export class TopicAdmin {
     timeout: Millis,
   ): Promise<ReadonlyMap<number, ProtocolError>> {
     const { metadata } = this.#options;
-    const image = this.#known(name);
+    const image = await this.#known(name);
     let refused: ReadonlyMap<number, ProtocolError> = new Map();
     const written = await this.#writer.update(image, (spec) => {
       const { partitions } = metadata.topicsById.get(image.topicId) ?? image;
@@ -227,9 +231,28 @@ export class TopicAdmin {
     return refused;
   }
 
-  #known(name: string): TopicImage {
-    const image = this.#options.metadata.topics.get(name);
-    if (image === undefined) throw new ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
+  /**
+   * The topic as this broker sees it. One that it does not see is looked up, and waited for if it is there: in Kafka the
+   * controller knows every topic, so whoever has made one may change it at once, whichever broker is asked.
+   */
+  async #known(name: string): Promise<TopicImage> {
+    const { metadata, kube, namespace, clusterName } = this.#options;
+    const unknown = new ProtocolError(
+      ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+      "This server does not host this topic.",
+    );
+    const seen = metadata.topics.get(name);
+    if (seen !== undefined) return seen;
+    if (topicNameRefusal(name) !== undefined) throw unknown;
+    const made = await translated(() => kube.get(topics, namespace, topicObjectName(name)));
+    const { spec } = made;
+    const other = spec.cluster !== clusterName || (spec.topicName ?? made.metadata.name) !== name;
+    if (other || made.metadata.deletionTimestamp !== undefined) throw unknown;
+    await this.#wait
+      .until(() => metadata.topics.has(name), name, SEEN_WAIT_MS)
+      .catch(() => undefined);
+    const image = metadata.topics.get(name);
+    if (image === undefined) throw unknown;
     return image;
   }
 

@@ -86,11 +86,6 @@ async function altered(
     if (resourceType === RESOURCE_BROKER) requireNothingToDo(services, configs);
     else if (resourceType !== RESOURCE_TOPIC) {
       throw new ProtocolError(ErrorCode.INVALID_REQUEST, `Resource type ${resourceType}`);
-    } else if (!services.metadata.topics.has(resourceName)) {
-      throw new ProtocolError(
-        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-        "This server does not host this topic.",
-      );
     } else await alter(resourceName);
     return { ...resource, errorCode: ErrorCode.NONE, errorMessage: null };
   } catch (error) {

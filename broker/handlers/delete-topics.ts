@@ -18,22 +18,17 @@ export const handleDeleteTopics: Handler<
       : request.topicNames.map((name) => ({ name, topicId: ZERO_UUID }));
   const responses = await Promise.all(
     wanted.map(async ({ name, topicId }) => {
-      const byId = topicId !== ZERO_UUID;
-      const image = byId ? metadata.topicsById.get(topicId) : metadata.topics.get(name ?? "");
-      if (image === undefined) {
-        const errorCode = byId ? ErrorCode.UNKNOWN_TOPIC_ID : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
-        return { name, topicId, errorCode };
+      const byId = topicId === ZERO_UUID ? undefined : metadata.topicsById.get(topicId);
+      if (byId === undefined && topicId !== ZERO_UUID) {
+        return { name, topicId, errorCode: ErrorCode.UNKNOWN_TOPIC_ID };
       }
+      const named = byId?.name ?? name ?? "";
       try {
-        await topicAdmin.deleteTopic(image.name, request.timeoutMs);
-        return { name: image.name, topicId: image.topicId, errorCode: ErrorCode.NONE };
+        const deleted = await topicAdmin.deleteTopic(named, request.timeoutMs);
+        return { name: named, topicId: deleted.topicId, errorCode: ErrorCode.NONE };
       } catch (error) {
-        return {
-          name: image.name,
-          topicId: image.topicId,
-          errorCode: codeOf(error),
-          errorMessage: messageOf(error),
-        };
+        const errorCode = codeOf(error);
+        return { name: named, topicId, errorCode, errorMessage: messageOf(error) };
       }
     }),
   );

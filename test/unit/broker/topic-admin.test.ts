@@ -142,6 +142,32 @@ describe("topic admin", () => {
     });
   });
 
+  it("changes a topic that was made a moment ago, before this broker has seen it", async () => {
+    const { admin, scheduler, image, topic, read } = bound(await started());
+    await topic("a", [{ replicas: [0] }]);
+    const seen = image.topics.get("a");
+    assert(seen !== undefined);
+    // As if the watch had not brought it yet; it does while the request waits.
+    image.topics.delete("a");
+    const change = [{ name: "retention.ms", operation: SET, value: "5" }];
+    const altering = outcome(admin.alterConfigs("a", change, false, false));
+    await scheduler.advance(100);
+    image.topics.set("a", seen);
+    image.setController(7);
+    assert.equal(await scheduler.until(altering), "done");
+    assert.equal((await read("a")).spec.config?.["retention.ms"], "5");
+  });
+
+  it("does not know a topic that is not there, or that it never sees", async () => {
+    const { admin, scheduler, image, topic } = bound(await started());
+    await topic("a", [{ replicas: [0] }]);
+    image.topics.delete("a");
+    for (const name of ["a", "b", "not a name!"]) {
+      const deleting = scheduler.until(outcome(admin.deleteTopic(name, 1000)));
+      assert.equal(await deleting, "UNKNOWN_TOPIC_OR_PARTITION", name);
+    }
+  });
+
   it("writes wishes of a reassignment side by side, and they are seen when it is done", async () => {
     const { admin, scheduler, image, topic, read } = bound(await started());
     await topic("a", [{ replicas: [0] }, { replicas: [1] }, { replicas: [2] }]);

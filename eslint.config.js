@@ -123,6 +123,7 @@ export default defineConfig(
         console: "readonly",
         URL: "readonly",
         setTimeout: "readonly",
+        clearTimeout: "readonly",
         fetch: "readonly",
         require: "readonly",
         module: "writable",

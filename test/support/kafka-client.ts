@@ -8,7 +8,12 @@ import {
 } from "../../broker/protocol/messages/init-producer-id.ts";
 import { metadataRequest, metadataResponse } from "../../broker/protocol/messages/metadata.ts";
 import { produceRequest, produceResponse } from "../../broker/protocol/messages/produce.ts";
-import { buildBatch, iterateBatches, readRecords } from "../../broker/protocol/record-batch.ts";
+import {
+  batchSizeAt,
+  buildBatch,
+  iterateBatches,
+  readRecords,
+} from "../../broker/protocol/record-batch.ts";
 import type { MessageDefinition } from "../../broker/protocol/schema.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Millis } from "../../lib/units.ts";
@@ -42,6 +47,8 @@ export class BrokerError extends Error {
 export interface ReadRecord {
   readonly offset: number;
   readonly value: string;
+  /** The codec of the batch that it came in. */
+  readonly codec: number;
 }
 
 /**
@@ -199,12 +206,12 @@ export class KafkaClient {
         if (result === undefined) throw new Error("no answer for the partition");
         if (result.errorCode !== ErrorCode.NONE) throw new BrokerError(result.errorCode);
         const records: ReadRecord[] = [];
-        const bytes = recordBytes(result.records);
+        const bytes = wholeBatches(recordBytes(result.records));
         for (const header of iterateBatches(bytes)) {
           for (const record of readRecords(bytes, header)) {
             if (record.offset < offset) continue;
             const value = Buffer.from(record.value ?? new Uint8Array(0)).toString();
-            records.push({ offset: record.offset, value });
+            records.push({ offset: record.offset, value, codec: header.codec });
           }
         }
         served?.();
@@ -307,4 +314,14 @@ function recordBytes(records: unknown): Uint8Array {
 
 function keyOf({ host, port }: Address): string {
   return `${host}:${port}`;
+}
+
+/** Without the last batch if it is cut short, as Apache Kafka cuts it at the size that was asked for. */
+function wholeBatches(bytes: Uint8Array): Uint8Array {
+  let end = 0;
+  for (;;) {
+    const size = batchSizeAt(bytes, end);
+    if (size === undefined || end + size > bytes.length) return bytes.subarray(0, end);
+    end += size;
+  }
 }

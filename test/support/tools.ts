@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 
@@ -22,25 +22,35 @@ export const javaClassPath = path.join(cacheDirectory(), "conformance", "java", 
 /** The class path of Apache Kafka's command line tools (org.apache.kafka.tools.*). */
 export const kafkaToolsClassPath = path.join(cacheDirectory(), "conformance", "kafka-tools", "*");
 
-const PREPARE = "test/conformance/clients/prepare fetches it";
+const PREPARE = "it is made by test/conformance/clients/prepare";
 
 /** Why a tool cannot be used on this machine, by name; undefined if it can. */
 const lacking: Readonly<Record<string, () => string | undefined>> = {
   kcat: () => (onPath("kcat") === undefined ? "kcat is not installed" : undefined),
   java: () => {
     if (onPath("java") === undefined) return "java is not installed";
-    return lacksJars(javaClassPath, "java");
+    return prepared(path.dirname(javaClassPath), "java");
   },
-  "kafka-tools": () =>
-    onPath("java") === undefined
-      ? "java is not installed"
-      : lacksJars(kafkaToolsClassPath, "kafka-tools"),
+  "kafka-tools": () => {
+    if (onPath("java") === undefined) return "java is not installed";
+    return prepared(path.dirname(kafkaToolsClassPath), "kafka-tools");
+  },
+  "go clients": () => prepared(path.join(cacheDirectory(), "conformance", "go", "clients"), "go"),
+  "python clients": () =>
+    prepared(path.join(cacheDirectory(), "conformance", "python", "bin", "python"), "python"),
 };
 
-function lacksJars(classPath: string, name: string): string | undefined {
-  const jars = path.dirname(classPath);
-  const found = existsSync(jars) && readdirSync(jars).some((file) => file.endsWith(".jar"));
-  return found ? undefined : `no jars in ${jars}: ${PREPARE} ${name}`;
+function prepared(file: string, what: string): string | undefined {
+  return existsSync(file) ? undefined : `no ${file}: ${PREPARE} ${what}`;
+}
+
+/** Which of the tools cannot be used on this machine, and why. */
+export function lacks(...tools: readonly string[]): string[] {
+  return tools.flatMap((tool) => {
+    const look = lacking[tool];
+    if (look === undefined) throw new Error(`nothing is known of the tool ${tool}`);
+    return look() ?? [];
+  });
 }
 
 /**
@@ -48,13 +58,9 @@ function lacksJars(classPath: string, name: string): string | undefined {
  * is a failure, so that nothing is left out without a word.
  */
 export function needs(context: Mocha.Context, ...tools: readonly string[]): void {
-  for (const tool of tools) {
-    const look = lacking[tool];
-    if (look === undefined) throw new Error(`nothing is known of the tool ${tool}`);
-    const missing = look();
-    if (missing === undefined) continue;
-    if (process.env["CI"] === "true") throw new Error(missing);
-    console.log(`    skipped: ${missing}`);
-    context.skip();
-  }
+  const missing = lacks(...tools);
+  if (missing.length === 0) return;
+  if (process.env["CI"] === "true") throw new Error(missing.join("; "));
+  console.log(`    skipped: ${missing.join("; ")}`);
+  context.skip();
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { abuse, PHASES, type PhaseResult } from "./scenarios/abuse.ts";
 import { compare, ROW_NAMES } from "./scenarios/compare.ts";
 import { failover, VARIANTS } from "./scenarios/failover.ts";
 import { startUp } from "./scenarios/start-up.ts";
@@ -6,6 +7,7 @@ import { startUp } from "./scenarios/start-up.ts";
 const USAGE = `npm run bench -- failover [${Object.keys(VARIANTS).join("|")} ...] [--rounds N] [--verbose]
 npm run bench -- compare [row ...] [--rounds N] [--scale S]   S divides the sizes of the loads
 npm run bench -- start-up [--rounds N]
+npm run bench -- abuse [${PHASES.map(({ name }) => name).join("|")} ...] [--scale S]   S divides how many abuse it, and for how long
 rows: ${ROW_NAMES.join(" ")}`;
 
 const { positionals, values } = parseArgs({
@@ -27,6 +29,9 @@ switch (scenario) {
     break;
   case "start-up":
     await startUp(rounds ?? 3);
+    break;
+  case "abuse":
+    process.exitCode = (await printAbuse(names, Number(values.scale))) ? 0 : 1;
     break;
   default:
     console.log(USAGE);
@@ -67,4 +72,46 @@ function printRetry(partition: number, error: unknown, after: number): void {
   const reason = error instanceof Error ? error.message : String(error);
   const at = new Date().toISOString().slice(11, 23);
   console.log(`  ${at} partition ${partition}: ${reason} after ${Math.round(after)} ms`);
+}
+
+/** @returns whether memory stayed within its bound and nothing acknowledged was lost */
+async function printAbuse(names: readonly string[], scale: number): Promise<boolean> {
+  const { boundBytes, phases, lost, failures } = await abuse(names, scale, printPhase);
+  const most = Math.max(...phases.map(({ residentBytes }) => residentBytes));
+  console.log(
+    `resident at most ${mib(most)} of ${mib(boundBytes)} MiB; ${lost} acknowledged records lost; ` +
+      `${failures} requests of the well-behaved client failed`,
+  );
+  return most <= boundBytes && lost === 0;
+}
+
+function printPhase(phase: PhaseResult, boundBytes: number): void {
+  const { name, what, count, residentBytes, latencies, outcome } = phase;
+  console.log(`${name}: ${count === 0 ? "" : `${count} `}${what}`);
+  console.log(`  resident at most ${mib(residentBytes)} MiB of ${mib(boundBytes)}`);
+  console.log(
+    `  well-behaved client, p50 / p99 / max ms: acks ${spread(latencies.acks)}, reads ${spread(latencies.reads)}, old records ${spread(latencies.coldReads)}`,
+  );
+  const { acknowledged, opened, closed, answers, receivedMib } = outcome;
+  if (acknowledged !== undefined)
+    console.log(`  ${acknowledged.reduce((a, b) => a + b, 0)} records acknowledged to the abusers`);
+  if (opened !== undefined) {
+    const cut = closed === undefined ? "" : `, ${closed} closed by the broker`;
+    console.log(`  ${opened} connections${cut}`);
+  }
+  if (receivedMib !== undefined)
+    console.log(`  ${answers} answers of ${receivedMib} MiB sent to the abusers`);
+}
+
+function mib(bytes: number): number {
+  return Math.round(bytes / 1024 / 1024);
+}
+
+function spread(latencies: readonly number[]): string {
+  const sorted = [...latencies].sort((a, b) => a - b);
+  const at = (share: number): string =>
+    (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN).toFixed(
+      1,
+    );
+  return `${at(0.5)} / ${at(0.99)} / ${at(1)} (${sorted.length})`;
 }

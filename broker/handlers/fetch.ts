@@ -3,6 +3,7 @@ import { ErrorCode } from "../protocol/error-codes.ts";
 import type { FetchRequest } from "../protocol/messages/fetch.ts";
 import { ProtocolError } from "../errors.ts";
 import type { FetchPartition, FetchScope } from "../fetch-session.ts";
+import { CHUNK_BYTES } from "../log/read-buffers.ts";
 import type { EpochEnd, LogRead, PartitionLog } from "../log/types.ts";
 import { divergence } from "../replication/follower-replica.ts";
 import { preferredReadReplica } from "../replication/read-replica.ts";
@@ -84,6 +85,7 @@ export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
     });
   } finally {
     stopWatching?.();
+    fetch.giveUpPromise();
   }
 };
 
@@ -111,6 +113,8 @@ class Fetch {
   readonly #tellsHighWatermark: boolean;
   /** Something that is not in memory was not read for want of some. */
   #starved = false;
+  /** It has waited for memory, and one read's is kept for it. */
+  #promised = false;
   abandoned = false;
 
   constructor(
@@ -193,6 +197,8 @@ class Fetch {
     } catch (error) {
       releaseAll(found);
       throw error;
+    } finally {
+      this.giveUpPromise();
     }
     return found;
   }
@@ -232,13 +238,22 @@ class Fetch {
     if (answers === undefined || offset >= upTo || log.inMemory(offset)) {
       return log.read(offset, maxBytes, upTo, minOneBatch);
     }
-    if (answers.short) {
+    if (answers.short && !this.#promised) {
       answers.onShort?.();
       this.#starved = true;
       return NOTHING_READ;
     }
-    const most = Math.min(maxBytes, answers.allowance);
-    return readCounted(answers, () => log.read(offset, most, upTo, minOneBatch));
+    // The first batch of an answer comes before the second one of another.
+    if (!minOneBatch && answers.crowded) return NOTHING_READ;
+    this.giveUpPromise();
+    return readCounted(answers, () => log.read(offset, maxBytes, upTo, minOneBatch));
+  }
+
+  /** What was kept for a read that is not to be, or takes its own. */
+  giveUpPromise(): void {
+    if (!this.#promised) return;
+    this.#promised = false;
+    this.#context.answers?.giveBack(CHUNK_BYTES);
   }
 
   #checkConsumer(asked: FetchPartition, partition: HostedPartition): EpochEnd | undefined {
@@ -324,7 +339,15 @@ class Fetch {
         if (id !== undefined) stops.push(services.replicas.onProgress(id, partition, wake));
       }
       if (connection !== undefined) stops.push(connection.whenClosed(wake));
-      if (this.#starved && answers !== undefined) stops.push(answers.room.wait(wake));
+      if (this.#starved && answers !== undefined) {
+        const pass = (): void => {
+          // At once: of those who wait only as many pass as there is room for.
+          answers.hold(CHUNK_BYTES);
+          this.#promised = true;
+          wake();
+        };
+        stops.push(answers.room.wait(pass));
+      }
       if (found.some((one) => this.#moved(one))) wake();
     });
   }

@@ -26,17 +26,26 @@ export interface Extent {
 export class Arena {
   readonly #extentBytes: number;
   readonly #budgetBytes: number;
+  readonly #maxUnsyncedBytes: number;
   readonly #extents: Extent[] = [];
   readonly #free: Uint8Array[] = [];
   /** Given up while somebody still uses their bytes, which are never used again. */
   #detached: Extent[] = [];
   #nextSequence = 0;
   #bytes = 0;
+  #halted = false;
+  /** Bytes that the journal has not synced yet; it keeps count. */
+  unsyncedBytes = 0;
   /** Appends may go on: segments and journal have caught up. */
-  readonly relief = new Gate(() => !this.congested);
+  readonly relief = new Gate(() => this.#halted || !this.congested);
 
-  constructor(options: { readonly budgetBytes: number; readonly extentBytes: number }) {
+  constructor(options: {
+    readonly budgetBytes: number;
+    readonly extentBytes: number;
+    readonly maxUnsyncedBytes?: number;
+  }) {
     this.#budgetBytes = options.budgetBytes;
+    this.#maxUnsyncedBytes = options.maxUnsyncedBytes ?? Infinity;
     this.#extentBytes = options.extentBytes;
   }
 
@@ -53,9 +62,12 @@ export class Arena {
     this.#detached = this.#detached.filter(({ holds }) => holds > 0);
     return this.#detached.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
-  /** Segments have fallen behind by the budget: clients' appends are to wait until they have caught up. */
+  /**
+   * The volume has fallen behind: segments by the budget, or the journal by what an acknowledgement would wait for too long.
+   * Clients' appends are to wait until it has caught up.
+   */
   get congested(): boolean {
-    return this.#bytes > this.#budgetBytes;
+    return this.#bytes > this.#budgetBytes || this.unsyncedBytes > this.#maxUnsyncedBytes;
   }
   /** Behind by twice the budget, whoever it was that did not wait: nothing may be appended. */
   get overfull(): boolean {
@@ -107,6 +119,12 @@ export class Arena {
       else if (first.bytes.length === this.#extentBytes && this.#free.length < MAX_FREE)
         this.#free.push(first.bytes);
     }
+  }
+
+  /** Whether the volume takes nothing at all: appends are refused then, and it is of no use to wait. */
+  set halted(halted: boolean) {
+    this.#halted = halted;
+    if (halted) this.relief.wake();
   }
 
   /** Something came into journal or segments: what that frees is given up, and who waited for it goes on. */

@@ -164,6 +164,7 @@ export class Journal {
     sealEntry(extent.bytes, at, length, this.#appended, head);
     extent.filled = at + length;
     this.#appended += length;
+    this.#arena.unsyncedBytes += length;
     const last = this.#pieces.at(-1);
     if (last?.extent === extent && last.to === at) last.to = extent.filled;
     else {
@@ -236,8 +237,10 @@ export class Journal {
         this.#putBack(pieces, dirty);
         this.#logger.error("the volume is full: appends are refused", { retryMs: RETRY_MS });
         this.#failing = true;
+        this.#arena.halted = true;
         this.#scheduler.after(RETRY_MS, () => {
           this.#failing = false;
+          this.#arena.halted = false;
           this.#planFlush();
         });
         break;
@@ -249,6 +252,7 @@ export class Journal {
       file.named = true;
       file.info.end += bytes;
       for (const piece of pieces) piece.extent.unsynced--;
+      this.#arena.unsyncedBytes -= bytes;
       this.#synced = position;
       for (const [client, { offset, generation }] of dirty) client.markStable(offset, generation);
       this.#wake();

@@ -41,7 +41,7 @@ export async function openLogManager(given: LogManagerOptions): Promise<LogManag
   const options = { ...DEFAULT_LOG_OPTIONS, ...given.options };
   const startedAt = scheduler.now();
   const volume = await identifyVolume(storage, random);
-  const arena = new Arena({ budgetBytes: options.tailBytes, extentBytes: options.extentBytes });
+  const arena = new Arena({ ...options, budgetBytes: options.tailBytes });
   const opened: { journal?: Journal; checkpointer?: Checkpointer } = {};
   const context: LogContext = {
     storage,

@@ -10,6 +10,8 @@ export interface LogOptions {
   readonly tailBytes: number;
   readonly extentBytes: number;
   readonly journalFileBytes: number;
+  /** Clients' appends wait while the journal is behind by more. */
+  readonly maxUnsyncedBytes: number;
   /** Segments are written and synced at least this often while something is new. */
   readonly checkpointMs: number;
   /** And when this much is new. */
@@ -36,6 +38,7 @@ export const DEFAULT_LOG_OPTIONS: LogOptions = {
   tailBytes: 64 * MIB,
   extentBytes: MIB,
   journalFileBytes: 64 * MIB,
+  maxUnsyncedBytes: 16 * MIB,
   checkpointMs: 1000,
   checkpointBytes: 16 * MIB,
   producerSnapshotBytes: 4 * MIB,

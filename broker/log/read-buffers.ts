@@ -7,7 +7,8 @@ export const LOOKAHEAD_BYTES: Bytes = 64 * 1024;
 
 /** Memory of one read, however little it brings. */
 export const CHUNK_BYTES: Bytes = READ_BYTES + LOOKAHEAD_BYTES;
-const MAX_FREE = 24;
+/** As many as answers may hold at once: garbage of this size is given back late. */
+const MAX_FREE = 120;
 
 /** Memory of a read, until it is given back. */
 export interface ReadBuffer {

@@ -29,6 +29,11 @@ export class AnswerMemory {
     return this.usedBytes >= this.#limitBytes;
   }
 
+  /** Half of it is taken: who has something to answer already leaves the rest to others. */
+  get crowded(): boolean {
+    return 2 * this.usedBytes >= this.#limitBytes;
+  }
+
   /** An answer that lies in memory of its own. */
   hold(bytes: Bytes): void {
     this.#own += bytes;
@@ -38,11 +43,5 @@ export class AnswerMemory {
   giveBack(bytes: Bytes): void {
     this.#own -= bytes;
     this.room.wake();
-  }
-
-  /** What one more read may bring: a share, so that there is some for the next one. */
-  get allowance(): Bytes {
-    const left = Math.max(0, this.#limitBytes - this.usedBytes);
-    return left === Infinity ? left : Math.floor(left / 4);
   }
 }

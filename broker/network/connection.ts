@@ -57,6 +57,8 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   #stopWaiting: (() => void) | undefined;
   /** Until when no request is begun. */
   #muted: { readonly until: Millis; readonly timer: Timer } | undefined;
+  /** It is its turn to have a request taken by the volume. */
+  #passing = false;
 
   constructor(options: {
     readonly channel: FrameChannel;
@@ -255,19 +257,16 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
       this.#slots.length < MAX_IN_FLIGHT &&
       this.#channel.bufferedBytes < MAX_BUFFERED_BYTES &&
       (this.#untaken === 0 || !answers.short) &&
-      (frame === undefined || !isProduce(frame) || intake.open)
+      // Behind those that wait already, each of which has its turn for one request.
+      (frame === undefined ||
+        !isProduce(frame) ||
+        (intake.open && (this.#passing || intake.waiting === 0)))
     );
   }
 
   /** Begins what was held back and reads on, as far as the bounds allow. */
   #balance(): void {
-    for (;;) {
-      const [frame] = this.#held;
-      if (frame === undefined || !this.#mayBegin(frame)) break;
-      this.#held.shift();
-      this.#limits.requests.giveBack(frame.length);
-      this.#begin(frame);
-    }
+    while (this.#beginHeld());
     if (this.#closed) return;
     this.#waitForIntake();
     const reading = this.#held.length === 0 && this.#mayBegin();
@@ -276,14 +275,27 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
     this.#channel.setReading(reading);
   }
 
+  /** Begins the first that is held back, if it may be. */
+  #beginHeld(): boolean {
+    const [frame] = this.#held;
+    if (frame === undefined || !this.#mayBegin(frame)) return false;
+    this.#held.shift();
+    this.#limits.requests.giveBack(frame.length);
+    this.#begin(frame);
+    return true;
+  }
+
   /** Takes a place in the line of those whose records the volume cannot take yet. */
   #waitForIntake(): void {
     const [frame] = this.#held;
     const { intake } = this.#limits;
     if (frame === undefined || this.#stopWaiting !== undefined) return;
-    if (!isProduce(frame) || intake.open) return;
+    if (!isProduce(frame) || (intake.open && intake.waiting === 0)) return;
     this.#stopWaiting = intake.wait(() => {
       this.#stopWaiting = undefined;
+      this.#passing = true;
+      this.#beginHeld();
+      this.#passing = false;
       this.#balance();
     });
   }

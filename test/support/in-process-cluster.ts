@@ -12,6 +12,7 @@ import type { Topic } from "../../cluster/topic.ts";
 import { sliceName } from "../../cluster/names.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { realScheduler, type Scheduler, type Timer } from "../../lib/clock.ts";
+import type { Storage } from "../../broker/log/storage.ts";
 import { type Logger, silentLogger } from "../../lib/logger.ts";
 import { systemRandom } from "../../lib/random.ts";
 import { createMemoryKubeApi } from "../../local/api/memory-kube-api.ts";
@@ -36,6 +37,8 @@ export async function startInProcessCluster(options: {
   readonly logger?: Logger;
   /** Rack of each broker, by id. */
   readonly racks?: readonly string[];
+  /** Other volumes than those in memory. */
+  readonly storage?: (id: number) => Storage;
 }): Promise<InProcessCluster> {
   const logger = options.logger ?? silentLogger;
   const { scheduler, stopTimers } = stoppableScheduler();
@@ -62,7 +65,7 @@ export async function startInProcessCluster(options: {
       {
         scheduler,
         random: systemRandom,
-        storage: storage.mount(),
+        storage: options.storage?.(id) ?? storage.mount(),
         network: createTcpNetwork({ logger }),
         kube,
         logger: logger.child({ broker: id }),

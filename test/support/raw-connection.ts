@@ -7,18 +7,23 @@ import type { MessageDefinition } from "../../broker/protocol/schema.ts";
 /** A socket on which a test may write whatever it likes. */
 export class RawConnection {
   readonly #socket: net.Socket;
-  /** Resolves with all that the broker has sent, when it has closed. */
+  /** Resolves with what the broker has sent and nobody has taken as a frame, when it has closed. */
   readonly closed: Promise<Uint8Array>;
   /** Address and port of this end, as the broker logs it. */
   readonly local: string;
-  #received: Uint8Array = new Uint8Array(0);
+  #chunks: Uint8Array[] = [];
+  #length = 0;
   #arrived: () => void = () => undefined;
 
-  private constructor(socket: net.Socket) {
+  private constructor(socket: net.Socket, readBytes: number) {
     this.#socket = socket;
     this.local = `127.0.0.1:${socket.localPort ?? 0}`;
+    let left = readBytes;
     socket.on("data", (chunk: Buffer) => {
-      this.#received = concatBytes([this.#received, chunk]);
+      this.#chunks.push(chunk);
+      this.#length += chunk.length;
+      left -= chunk.length;
+      if (left <= 0) socket.pause();
       this.#arrived();
     });
     // A reset is a way to be closed.
@@ -26,24 +31,20 @@ export class RawConnection {
     this.closed = new Promise((resolve) => {
       socket.once("close", () => {
         this.#arrived();
-        resolve(this.#received);
+        resolve(concatBytes(this.#chunks));
       });
     });
   }
 
-  static async open(port: number): Promise<RawConnection> {
+  /** @param readBytes after which nothing more is taken from the socket. */
+  static async open(port: number, { readBytes = Infinity } = {}): Promise<RawConnection> {
     const socket = net.connect({ host: "127.0.0.1", port, noDelay: true });
     await once(socket, "connect");
-    return new RawConnection(socket);
+    return new RawConnection(socket, readBytes);
   }
 
   write(bytes: Uint8Array): void {
     this.#socket.write(bytes);
-  }
-
-  /** Nothing that comes is taken from the socket any more. */
-  stopReading(): void {
-    this.#socket.pause();
   }
 
   destroy(): void {
@@ -53,17 +54,23 @@ export class RawConnection {
   /** The next whole frame without its size. @throws Error when the broker closes first */
   async frame(): Promise<Uint8Array> {
     for (;;) {
-      const bytes = this.#received;
-      if (bytes.length >= 4) {
-        const end = 4 + Buffer.from(bytes).readInt32BE();
-        if (bytes.length >= end) {
-          this.#received = bytes.subarray(end);
-          return bytes.slice(4, end);
-        }
+      const size = this.#frameSize();
+      if (size !== undefined && this.#length >= 4 + size) {
+        const bytes = concatBytes(this.#chunks);
+        this.#chunks = bytes.length > 4 + size ? [bytes.subarray(4 + size)] : [];
+        this.#length -= 4 + size;
+        return bytes.slice(4, 4 + size);
       }
       if (this.#socket.destroyed) throw new Error("closed by the broker");
       await new Promise<void>((resolve) => (this.#arrived = resolve));
     }
+  }
+
+  #frameSize(): number | undefined {
+    if (this.#length < 4) return undefined;
+    if ((this.#chunks[0]?.length ?? 0) < 4) this.#chunks = [concatBytes(this.#chunks)];
+    const [first = new Uint8Array(4)] = this.#chunks;
+    return new DataView(first.buffer, first.byteOffset).getInt32(0);
   }
 
   /** Sends a request and gives its answer. */

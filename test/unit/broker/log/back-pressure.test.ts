@@ -100,6 +100,28 @@ describe("log: back-pressure", () => {
     });
   }
 
+  it("who waits when the volume turns out to be full goes on, to be refused", async () => {
+    const { scheduler, storage, logs, log } = await open();
+    storage.setOptions({ scheduler, delay: () => 200 });
+    while (logs.intake.open) append(log);
+    let refused = "";
+    logs.intake.wait(() => {
+      try {
+        append(log);
+      } catch (error) {
+        refused = String(error);
+      }
+    });
+    storage.setOptions({});
+    storage.setCapacity(0);
+    for (let turn = 0; turn < 40 && refused === ""; turn++) await scheduler.advance(50);
+    assert.match(refused, /KAFKA_STORAGE_ERROR/);
+    storage.setCapacity(undefined);
+    await scheduler.advance(20_000);
+    assert.equal(logs.intake.open, true);
+    append(log);
+  });
+
   it("once refused for want of memory, appends are taken again when the volume has caught up", async () => {
     const { scheduler, storage, log } = await open();
     storage.setOptions({ scheduler, delay: () => 500 });

@@ -80,7 +80,7 @@ describe("connection: records that the volume cannot take yet", () => {
     assert.equal(world.limits.requests.usedBytes, 0);
   });
 
-  it("are taken in the order in which they came, as many as there is room for", () => {
+  it("are taken one of each connection in turn, as many as there is room for", () => {
     const world = new World();
     const writers = ["a", "b", "c"].map((name) => world.connect(name));
     for (const { connection } of writers) {
@@ -89,13 +89,17 @@ describe("connection: records that the volume cannot take yet", () => {
     }
     world.room = 2;
     world.limits.intake.wake();
-    assert.deepEqual(world.begun, ["a produce", "a produce"]);
+    assert.deepEqual(world.begun, ["a produce", "b produce"]);
     world.room = 3;
     world.limits.intake.wake();
-    assert.deepEqual(world.begun.slice(2), ["b produce", "b produce", "c produce"]);
+    assert.deepEqual(world.begun.slice(2), ["c produce", "a produce", "b produce"]);
+    const late = world.connect("late");
     world.room = 9;
+    // There is room, and one who came before.
+    late.connection.onFrame(produce());
+    assert.equal(world.begun.length, 5);
     world.limits.intake.wake();
-    assert.equal(world.begun.length, 6);
+    assert.deepEqual(world.begun.slice(5), ["c produce", "late produce"]);
     assert.equal(world.limits.intake.waiting, 0);
   });
 

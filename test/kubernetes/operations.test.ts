@@ -20,6 +20,8 @@ const PARTITIONS = 6;
 
 /** Longer than any gap that was measured by a wide margin: below it, clients with usual settings notice nothing. */
 const GAP_LIMIT_MS = 10_000;
+/** How long a node stays cut off after its broker is out. */
+const CUT_MS = 5_000;
 /** How long nothing may be written while nothing happens. */
 const REST_MS = 15_000;
 
@@ -53,7 +55,8 @@ describe("brokers on Kubernetes", function () {
   });
 
   after(async () => {
-    if (unavailable() !== undefined) return;
+    // Undefined also when it could not be started.
+    if (kubernetes === undefined) return;
     const { helm, kubectl } = kubernetes;
     await kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found");
     await helm("uninstall", "forebay", "--namespace", OPERATOR_NAMESPACE);
@@ -122,16 +125,68 @@ describe("brokers on Kubernetes", function () {
 
   it("go on when the process is killed in its container", async function () {
     const { harness } = kubernetes;
-    if (harness === undefined) {
-      console.log("    skipped: nodes cannot be reached from here");
-      this.skip();
-    }
+    if (harness === undefined) return skip(this, "nodes cannot be reached from here");
     await story("process killed", async (pod) => {
       const [container] = pod.status?.containerStatuses ?? [];
       const id = (container as { readonly containerID?: string } | undefined)?.containerID ?? "";
       const task = ["task", "kill", "--signal", "SIGKILL", id.replace("containerd://", "")];
       await harness.onNode(nodeOf(pod), "ctr", "--namespace", "k8s.io", ...task);
     });
+  });
+
+  it("go on when a node loses its power, and are whole again elsewhere when it is given up", async function () {
+    const { harness, kubectl } = kubernetes;
+    if (harness === undefined) return skip(this, "nodes cannot be reached from here");
+    const { node } = await lonelyBroker();
+    const taint = `node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`;
+    await load.gap();
+    const began = performance.now();
+    await harness.change(node, "stop");
+    try {
+      await kubectl("wait", "--for=condition=Ready=Unknown", `node/${node}`, "--timeout=60s");
+      await kubectl("taint", "node", node, taint);
+      const elsewhere = (pod: PodObject): boolean => nodeOf(pod) !== node && isReady(pod);
+      await eventually(
+        async () => {
+          const pods = await podsOf();
+          return pods.length === BROKERS && pods.every(elsewhere) ? true : undefined;
+        },
+        "all brokers on other nodes",
+        120_000,
+      );
+      await whole();
+      await report("node stopped", began);
+    } finally {
+      await harness.change(node, "start");
+      await kubectl("wait", "--for=condition=Ready", `node/${node}`, "--timeout=60s");
+      await kubectl("taint", "node", node, `${taint}-`).catch(() => undefined);
+    }
+  });
+
+  it("go on when a node is cut off from the network, and have its broker back when it is not", async function () {
+    const { harness } = kubernetes;
+    if (harness === undefined) return skip(this, "nodes cannot be reached from here");
+    const { node, id } = await lonelyBroker();
+    await load.gap();
+    const began = performance.now();
+    await harness.change(node, "cut");
+    try {
+      await eventually(
+        async () =>
+          (await slicesOf()).every(({ status }) =>
+            status?.partitions?.every(({ isr }) => !isr.includes(id)),
+          )
+            ? true
+            : undefined,
+        "the broker out of all in-sync replicas",
+      );
+      // Publishers have been served by the others for some time when it returns.
+      await sleep(realScheduler, CUT_MS);
+    } finally {
+      await harness.change(node, "heal");
+    }
+    await whole();
+    await report("node cut off and healed", began);
   });
 
   it("are restarted one by one for another configuration", async () => {
@@ -295,6 +350,28 @@ describe("brokers on Kubernetes", function () {
     );
   }
 
+  /** A broker that is alone on its node, and not with the load. What shares a node is scheduled again. */
+  async function lonelyBroker(): Promise<{ readonly node: string; readonly id: number }> {
+    const { kubectl } = kubernetes;
+    const spared = await kubectl(
+      ...["-n", NAMESPACE, "get", "pod/load", "-o", "jsonpath={.spec.nodeName}"],
+    );
+    for (let attempt = 0; attempt < BROKERS; attempt++) {
+      await whole();
+      const pods = await podsOf();
+      const crowded = pods.find((pod) =>
+        pods.some((one) => one !== pod && nodeOf(one) === nodeOf(pod)),
+      );
+      if (crowded === undefined) {
+        const found = pods.find((pod) => nodeOf(pod) !== spared);
+        assert.ok(found !== undefined);
+        return { node: nodeOf(found), id: Number(found.metadata.name.split("-").at(-1)) };
+      }
+      await kubectl("-n", NAMESPACE, "delete", "pod", crowded.metadata.name);
+    }
+    assert.fail("two brokers stay on one node");
+  }
+
   async function slicesOf() {
     return (await kubernetes.kube.list(partitionSlices, NAMESPACE)).items;
   }
@@ -304,6 +381,11 @@ describe("brokers on Kubernetes", function () {
     return (await kubernetes.kube.list(podObjects, NAMESPACE, { labelSelector })).items;
   }
 });
+
+function skip(test: Mocha.Context, why: string): void {
+  console.log(`    skipped: ${why}`);
+  test.skip();
+}
 
 function isReady({ metadata, status }: PodObject): boolean {
   return (

@@ -35,6 +35,8 @@ export interface Harness {
   readonly directory: string;
   /** Runs a command among the processes of node `node1`, say. */
   onNode(node: string, ...command: readonly string[]): Promise<string>;
+  /** Takes a node's power, boots it again; pulls its network cable, puts it back. */
+  change(node: string, how: "stop" | "start" | "cut" | "heal"): Promise<void>;
 }
 
 let started: Promise<TestKubernetes> | undefined;
@@ -98,6 +100,9 @@ async function start(): Promise<TestKubernetes> {
     { repository: "localhost/forebay", tag: "dev" },
     {
       directory,
+      change: async (node, how) => {
+        await run(path.join(harness, "node"), [how, directory, node.replace("node", "")]);
+      },
       onNode: async (node, ...command) => {
         const number = node.replace("node", "");
         const args = [directory, "--node", number, ...command];
@@ -151,7 +156,9 @@ async function connect(
 /** A step that takes some time: its output is shown only when it fails. */
 async function say(what: string, command: string, ...args: readonly string[]): Promise<void> {
   const began = performance.now();
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  // A silent node counts as lost after this; Kubernetes' own 50 s would only make tests longer.
+  const env = { KUBE_NODE_LOSS_SECONDS: "12", ...process.env };
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env });
   let output = "";
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-20_000);

@@ -36,11 +36,12 @@ export function formerReplicas({ replicas, adding = [] }: PartitionPlacement): r
 }
 
 /**
- * As how many replicas a partition counts for `min.insync.replicas`: during a move its placement is the union of old and
- * new, of which a majority may be more than there ever were in sync.
+ * As how many replicas a partition counts for `min.insync.replicas`: as many as it is to have. During a move its placement is
+ * the union of old and new, of which a majority may be more than there ever were in sync; and of those that are neither
+ * to come nor to go there may be one left, when a move is changed under way, which says nothing of what was asked for (R3).
  */
 export function replicaCount(placement: PartitionPlacement): number {
-  return Math.max(1, Math.min(targetReplicas(placement).length, formerReplicas(placement).length));
+  return Math.max(1, targetReplicas(placement).length);
 }
 
 /** A move under way, or one that is wished for and has not begun: what KIP-455 tells of a reassignment. */

@@ -61,7 +61,12 @@ describe("assignments", () => {
       { replicas: [3, 4, 5, 0, 1, 2], adding: [3, 4, 5], removing: [0, 1, 2] },
       3,
     ],
-    ["from one to three", { replicas: [0, 1, 2], adding: [1, 2] }, 1],
+    ["from one to three", { replicas: [0, 1, 2], adding: [1, 2] }, 3],
+    [
+      "of a move that was changed under way",
+      { replicas: [0, 1, 2], adding: [1, 2], removing: [0] },
+      2,
+    ],
     ["from three to one", { replicas: [0, 1, 2], removing: [1, 2] }, 1],
     ["of nothing", { replicas: [] }, 1],
   ];

@@ -43,6 +43,11 @@ export function addBrokerMetrics(registry: MetricsRegistry, broker: Broker): voi
     () => broker.logs?.usage.freeBytes ?? 0,
   );
   gauge(
+    "forebay_volume_short",
+    "1 while clients' records are refused because the volume is nearly full.",
+    () => Number(broker.logs?.room === "short"),
+  );
+  gauge(
     "forebay_volume_capacity_bytes",
     "Size of the volume.",
     () => broker.logs?.usage.capacityBytes ?? 0,

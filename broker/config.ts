@@ -246,6 +246,12 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
   long("forebay.tail.bytes", 64 * MIB, 4 * MIB, "Memory for the newest records of all partitions."),
   long("forebay.journal.file.bytes", 64 * MIB, MIB, "Size of one journal file."),
   int("forebay.checkpoint.interval.ms", 1000, 10, "Segments are written at least this often."),
+  long(
+    "forebay.volume.reserve.bytes",
+    1024 * MIB,
+    0,
+    "Clients' records are refused while less of the volume is free, or less than a twentieth of a small one.",
+  ),
 ];
 
 const BY_NAME = new Map(BROKER_CONFIGS.map((one) => [one.name, one]));
@@ -364,6 +370,7 @@ export class BrokerConfig {
       checkpointBytes: Math.min(DEFAULT_LOG_OPTIONS.checkpointBytes, tailBytes / 4),
       journalFileBytes: this.number("forebay.journal.file.bytes"),
       checkpointMs: this.number("forebay.checkpoint.interval.ms"),
+      reserveBytes: this.number("forebay.volume.reserve.bytes"),
       retentionCheckMs: this.number("log.retention.check.interval.ms"),
       cleanerEnabled: this.flag("log.cleaner.enable"),
       cleanerBackoffMs: this.number("log.cleaner.backoff.ms"),

@@ -4,6 +4,7 @@ import type { Arena } from "./arena.ts";
 import type { Journal } from "./journal.ts";
 import type { ReadBuffers } from "./read-buffers.ts";
 import type { Storage } from "./storage.ts";
+import type { VolumeRoom } from "./volume-room.ts";
 
 /** What all logs of a broker share. */
 export interface LogContext {
@@ -13,6 +14,7 @@ export interface LogContext {
   readonly arena: Arena;
   readonly journal: Journal;
   readonly readBuffers: ReadBuffers;
+  readonly room: VolumeRoom;
   /** What is done now comes out of the journal and does not go into it again. */
   readonly replaying: () => boolean;
   readonly panic: (error: unknown) => never;

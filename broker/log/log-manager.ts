@@ -17,6 +17,7 @@ import { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
 import { StorageError } from "./storage.ts";
 import type { CompactionStats, LogConfig, LogIdentity, LogManager, PartitionLog } from "./types.ts";
+import { type Room, VolumeRoom } from "./volume-room.ts";
 import {
   doomedDirectory,
   identifyVolume,
@@ -35,6 +36,9 @@ export {
   type LogOptions,
 } from "./log-options.ts";
 
+/** Between two looks at how much of the volume is free. */
+const USAGE_EVERY_MS = 1000;
+
 /** Recovers the volume and opens its logs. Rejects with StorageError when the volume cannot be read. */
 export async function openLogManager(given: LogManagerOptions): Promise<LogManager> {
   const { storage, scheduler, random, logger, panic } = given;
@@ -52,6 +56,7 @@ export async function openLogManager(given: LogManagerOptions): Promise<LogManag
       return present(opened.journal, "the journal is open once it was replayed");
     },
     readBuffers: new ReadBuffers(),
+    room: new VolumeRoom(options.reserveBytes),
     replaying: () => opened.journal === undefined,
     panic,
   };
@@ -124,6 +129,9 @@ class JournaledLogManager implements LogManager {
     const { arena } = this.#context;
     return { tailBytes: arena.bytes, heldBytes: arena.detachedBytes };
   }
+  get room(): Room {
+    return this.#context.room.room;
+  }
   get usage(): { freeBytes: number; capacityBytes: number } {
     return this.#usage;
   }
@@ -136,6 +144,7 @@ class JournaledLogManager implements LogManager {
   async start(): Promise<void> {
     await this.#lookAtUsage();
     this.#planRetention();
+    this.#planUsage();
     this.#cleaner.start();
   }
 
@@ -203,10 +212,22 @@ class JournaledLogManager implements LogManager {
     this.#context.scheduler.after(this.#options.retentionCheckMs, () => {
       if (this.#closed) return;
       this.#retain();
-      this.#lookAtUsage().catch((error: unknown) => {
-        this.#context.logger.warn("volume usage unknown", { error: String(error) });
-      });
       this.#planRetention();
+    });
+  }
+
+  #planUsage(): void {
+    const { scheduler, logger } = this.#context;
+    scheduler.after(USAGE_EVERY_MS, () => {
+      if (this.#closed) return;
+      this.#lookAtUsage()
+        .catch((error: unknown) => {
+          logger.debug("volume usage unknown", { error: String(error) });
+        })
+        .finally(() => {
+          this.#planUsage();
+        })
+        .catch(() => undefined);
     });
   }
 
@@ -230,7 +251,16 @@ class JournaledLogManager implements LogManager {
   }
 
   async #lookAtUsage(): Promise<void> {
-    this.#usage = await this.#context.storage.usage();
+    const { storage, room, logger } = this.#context;
+    this.#usage = await storage.usage();
+    const changed = room.update(this.#usage);
+    if (changed) {
+      const fields = { room: room.room, ...this.#usage };
+      if (room.room === "short") logger.error("the volume is nearly full", fields);
+      else logger.warn("room of the volume", fields);
+    }
+    // What may go goes before anything is refused.
+    if (room.room !== "ample" && !this.#closed) this.#retain();
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,8 @@ export interface LogOptions {
   readonly checkpointBytes: number;
   /** A log's producer state is saved after this much was appended to it. */
   readonly producerSnapshotBytes: number;
+  /** forebay.volume.reserve.bytes */
+  readonly reserveBytes: number;
   /** log.retention.check.interval.ms */
   readonly retentionCheckMs: number;
   /** producer.id.expiration.ms */
@@ -42,6 +44,7 @@ export const DEFAULT_LOG_OPTIONS: LogOptions = {
   checkpointMs: 1000,
   checkpointBytes: 16 * MIB,
   producerSnapshotBytes: 4 * MIB,
+  reserveBytes: 1024 * MIB,
   retentionCheckMs: 300_000,
   producerExpirationMs: 24 * HOUR,
   cleanerEnabled: true,

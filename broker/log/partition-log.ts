@@ -144,6 +144,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
     origin: "client" | "coordinator",
   ): AppendResult {
     this.#refuseIfUnable();
+    if (origin === "client" && this.#context.room.room === "short") {
+      throw new ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, "the volume is nearly full");
+    }
     const now = this.#context.scheduler.wallNow();
     const batches = parseBatches(records, origin);
     for (const batch of batches) {

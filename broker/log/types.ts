@@ -1,3 +1,4 @@
+import type { Room } from "./volume-room.ts";
 import type { Gate } from "../../lib/gate.ts";
 import type { Bytes, EpochMillis, Millis } from "../../lib/units.ts";
 
@@ -190,6 +191,8 @@ export interface LogManager {
   /** Memory of newest records, bounded, and that which readers hold of what was given up of it. */
   readonly memory: { readonly tailBytes: Bytes; readonly heldBytes: Bytes };
   /** Free and total bytes of the volume, as last looked at. */
+  /** What is left of the volume, as last looked at. */
+  readonly room: Room;
   readonly usage: { readonly freeBytes: Bytes; readonly capacityBytes: Bytes };
   /** What compaction has done and has before it. */
   readonly compaction: CompactionStats;

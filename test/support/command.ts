@@ -10,11 +10,19 @@ export interface CommandOutcome {
 export function run(
   file: string,
   args: readonly string[],
-  { limitMs, env = {} }: { readonly limitMs: number; readonly env?: Record<string, string> },
+  {
+    limitMs,
+    env = {},
+    input = "",
+  }: {
+    readonly limitMs: number;
+    readonly env?: Record<string, string>;
+    /** What it reads. */
+    readonly input?: string;
+  },
 ): Promise<CommandOutcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
-      stdio: ["ignore", "pipe", "pipe"],
       timeout: limitMs,
       killSignal: "SIGKILL",
       env: { ...process.env, ...env },
@@ -24,6 +32,9 @@ export function run(
     child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
     child.once("error", reject);
+    // It may end without reading all of it.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(input);
     child.once("close", (code) => {
       resolve({
         code,

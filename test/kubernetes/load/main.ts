@@ -4,19 +4,22 @@ import { SteadyProducer } from "../../../bench/load/steady-producer.ts";
 import { createTcpNetwork } from "../../../broker/network/tcp-network.ts";
 import { realScheduler } from "../../../lib/clock.ts";
 import { silentLogger } from "../../../lib/logger.ts";
+import { MINUTE } from "../../../lib/units.ts";
 import { KafkaClient } from "../../support/kafka-client.ts";
 
 /**
  * A publisher and reader that runs as a pod, since brokers' addresses mean something only there. LOAD_BOOTSTRAP,
  * LOAD_TOPIC, LOAD_PARTITIONS, LOAD_RECORDS_PER_SECOND and LOAD_RECORD_BYTES say what it sends from its start on; GETs on
  * port 8080: `/healthz`; `/gap`: `{gapMs, acked, retries}`, the longest time without an acknowledgement since the last
- * such question; `/verdict`: ends sending and compares what was acknowledged with what is stored.
+ * such question; `/verdict`: ends sending and compares what was acknowledged with what is stored. It ends by itself after
+ * 20 minutes.
  */
 const setting = (name: string): string => {
   const value = process.env[`LOAD_${name}`];
   if (value === undefined) throw new Error(`LOAD_${name} is not set`);
   return value;
 };
+const LIMIT_MS = 20 * MINUTE;
 const [host = "", port = "9092"] = setting("BOOTSTRAP").split(":");
 const topic = setting("TOPIC");
 const client = new KafkaClient({
@@ -62,3 +65,5 @@ createServer((request, response) => {
   );
 }).listen(8080);
 process.on("SIGTERM", () => process.exit(0));
+// It ends also when nobody asks for the verdict.
+setTimeout(() => process.exit(1), LIMIT_MS);

@@ -38,6 +38,16 @@ export function addBrokerMetrics(registry: MetricsRegistry, broker: Broker): voi
     () => broker.patches,
   );
   gauge(
+    "forebay_damaged_batches_total",
+    "Batches on disk that were found damaged.",
+    () => broker.replicas?.damage.counts.found ?? 0,
+  );
+  gauge(
+    "forebay_repaired_batches_total",
+    "Damaged batches that were replaced by another replica's.",
+    () => broker.replicas?.damage.counts.repaired ?? 0,
+  );
+  gauge(
     "forebay_volume_free_bytes",
     "Free bytes of the volume.",
     () => broker.logs?.usage.freeBytes ?? 0,

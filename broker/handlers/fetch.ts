@@ -126,9 +126,12 @@ class Fetch {
   ) {
     const isReplica = replicaId >= 0;
     const { readsFromNearest } = context.services.config;
-    // One without a rack is at a follower because its metadata is old, and better off at the leader.
+    // One without a rack is at a follower because its metadata is old, and better off at the leader. A broker that asks
+    // not as a replica has found its own copy damaged.
+    const repairs = !isReplica && context.listener === "internal";
     this.#anyReplica =
-      readsFromNearest && !isReplica && version >= NEAREST_REPLICA && request.rackId !== "";
+      repairs ||
+      (readsFromNearest && !isReplica && version >= NEAREST_REPLICA && request.rackId !== "");
     this.#tellsHighWatermark = readsFromNearest && isReplica;
     this.#context = context;
     this.#request = request;

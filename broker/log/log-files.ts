@@ -1,5 +1,6 @@
 import { swapSegments } from "./compaction/segment-swap.ts";
 import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
+import type { DamagedPlace } from "./damage.ts";
 import type { LogContext } from "./log-context.ts";
 import type { ProducerState } from "./producer-state.ts";
 import type { Segment } from "./segment.ts";
@@ -107,6 +108,15 @@ export class LogFiles {
       this.#followed(config);
       if (this.#truncating === 0) await then(() => this.#writeOut(logEndOffset));
     });
+  }
+
+  /** In its turn with all that changes files. @returns whether the batch fitted */
+  async replaceDamaged(place: DamagedPlace, batch: Uint8Array): Promise<boolean> {
+    let fitted = false;
+    await this.#inOrder(async () => {
+      fitted = await this.segments.replaceDamaged(place, batch);
+    });
+    return fitted;
   }
 
   /** The same for a log that begins anew. */

@@ -6,6 +6,7 @@ import {
   batchAt,
   batchHeaderAt,
   type BatchHeader,
+  crcMatches,
   stampBatch,
   stampLogAppendTime,
 } from "../protocol/record-batch.ts";
@@ -14,6 +15,7 @@ import { parseBatches, parseFollowed, requireKeys, validateBatch } from "./appen
 import type { JournalClient } from "./journal.ts";
 import { EntryKind } from "./journal-format.ts";
 import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
+import { DamagedError, type DamagedPlace } from "./damage.ts";
 import type { LogContext } from "./log-context.ts";
 import { LogFiles, type SafeFiles } from "./log-files.ts";
 import type { ProducerState } from "./producer-state.ts";
@@ -40,6 +42,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   readonly identity: LogIdentity;
   config: LogConfig;
   onStable: (() => void) | undefined;
+  onDamage: ((error: DamagedError) => void) | undefined;
   readonly epochs: LeaderEpochCache;
   producers: ProducerState;
   readonly files: LogFiles;
@@ -315,13 +318,25 @@ export class JournaledLog implements PartitionLog, JournalClient {
       const { writtenOffset } = this;
       const limit = Math.min(upTo, writtenOffset);
       const now = this.#context.scheduler.now();
-      const read = await this.segments.read(offset, maxBytes, limit, minOneBatch, now);
+      const read = await this.segments
+        .read(offset, maxBytes, limit, minOneBatch, now)
+        .catch((error: unknown) => {
+          if (error instanceof DamagedError) this.onDamage?.(error);
+          throw error;
+        });
       if (read !== undefined) return read;
       // Nothing is left in files behind `offset`. What was written meanwhile is looked for there, else it is in memory.
       if (this.writtenOffset === writtenOffset)
         return this.#tail.readUnwritten(maxBytes, upTo, minOneBatch);
     }
     return EMPTY_READ;
+  }
+
+  async repair(place: DamagedPlace, batch: Uint8Array): Promise<boolean> {
+    const header = batchAt(batch, 0);
+    const holds = header.baseOffset <= place.offset && place.offset <= header.lastOffset;
+    if (!holds || header.size !== batch.length || !crcMatches(batch, header)) return false;
+    return this.files.replaceDamaged(place, batch);
   }
 
   async truncateTo(offset: Offset): Promise<void> {

@@ -1,6 +1,7 @@
 import { assert, present } from "../../lib/assert.ts";
 import type { EpochMillis, Millis } from "../../lib/units.ts";
 import { ProtocolError } from "../errors.ts";
+import { DamagedError, type DamagedPlace } from "./damage.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import {
   batchAt,
@@ -171,11 +172,15 @@ export class SegmentList {
       try {
         const filled = await segment.read(position, buffer.bytes);
         const bytes = buffer.bytes.subarray(0, filled);
-        const { start, end, needed } = wholeBatches(
+        const { start, end, needed, damage } = wholeBatches(
           bytes,
           { offset, upTo, maxBytes: most, minOneBatch },
           recentFrom - position,
         );
+        if (damage !== undefined && !(start >= 0 && end > start)) {
+          const place = { segment: segment.baseOffset, position: position + end };
+          throw new DamagedError({ ...place, offset: damage.offset }, damage.what);
+        }
         if (start >= 0 && end > start) {
           kept = true;
           return { bytes: bytes.subarray(start, end), release: buffer.release };
@@ -225,6 +230,31 @@ export class SegmentList {
         position = candidate.position + candidate.size;
       }
     });
+  }
+
+  /**
+   * Puts a batch in the place of what is damaged there. @returns false when it does not fit: the place is gone, or what
+   * comes behind it does not go on from it, as where replicas were compacted at different times.
+   */
+  async replaceDamaged({ segment, position }: DamagedPlace, batch: Uint8Array): Promise<boolean> {
+    const damagedOne = this.#segments.find(({ baseOffset }) => baseOffset === segment);
+    if (damagedOne === undefined) return false;
+    damagedOne.hold();
+    try {
+      const end = position + batch.length;
+      if (end > damagedOne.written) return false;
+      if (end < damagedOne.written) {
+        const following = new Uint8Array(BATCH_HEADER_BYTES);
+        const filled = await damagedOne.read(end, following);
+        if (filled < BATCH_HEADER_BYTES) return false;
+        const { baseOffset } = batchHeaderAt(following, 0, batchSizeAt(following, 0) ?? 0);
+        if (baseOffset !== batchAt(batch, 0).lastOffset + 1) return false;
+      }
+      await damagedOne.overwrite(position, batch);
+      return true;
+    } finally {
+      damagedOne.release();
+    }
   }
 
   /** Cuts the files so that no batch at or after `offset` is left. @returns the offset behind the last one that is. */
@@ -347,7 +377,7 @@ const NOTHING: ReadBuffer = { bytes: new Uint8Array(0), release: () => undefined
 /**
  * The batches in `bytes` from the one that holds `offset` on (`start`, -1 if there is none) as far as they are whole and
  * within the bounds (`end`, else the place to go on from). Their checksums are right, but for those from `recentFrom` on.
- * @returns also how many bytes the first one takes if it is not whole
+ * @returns also how many bytes the first one takes if it is not whole, and what is wrong at `end` if something is
  */
 function wholeBatches(
   bytes: Uint8Array,
@@ -358,13 +388,22 @@ function wholeBatches(
     readonly minOneBatch: boolean;
   },
   recentFrom: number,
-): { readonly start: number; readonly end: number; readonly needed: number } {
+): {
+  readonly start: number;
+  readonly end: number;
+  readonly needed: number;
+  readonly damage?: { readonly offset: Offset; readonly what: string };
+} {
   let start = -1;
   let at = 0;
+  /** Behind the last batch that was whole; before one is known it may be what was asked for. */
+  let next = bounds.offset;
   for (;;) {
     const size = batchSizeAt(bytes, at);
     if (size === undefined || bytes.length - at < BATCH_HEADER_BYTES) break;
-    if (size < BATCH_HEADER_BYTES) throw damaged("batch length");
+    if (size < BATCH_HEADER_BYTES) {
+      return { start, end: at, needed: 0, damage: { offset: next, what: "batch length" } };
+    }
     const header = batchHeaderAt(bytes, at, size);
     if (header.baseOffset >= bounds.upTo) break;
     if (header.lastOffset < bounds.offset) {
@@ -375,8 +414,11 @@ function wholeBatches(
     const first = at === start;
     if (at + size - start > bounds.maxBytes && !(first && bounds.minOneBatch)) break;
     if (at + size > bytes.length) return { start, end: at, needed: first ? size : 0 };
-    if (at < recentFrom && !crcMatches(bytes, header)) throw damaged("checksum");
+    if (at < recentFrom && !crcMatches(bytes, header)) {
+      return { start, end: at, needed: 0, damage: { offset: next, what: "checksum" } };
+    }
     at += size;
+    next = header.lastOffset + 1;
   }
   return { start, end: at, needed: 0 };
 }

@@ -250,6 +250,13 @@ export class Segment {
     });
   }
 
+  /** Writes bytes over those that are in the file, and syncs it. */
+  async overwrite(position: number, bytes: Uint8Array): Promise<void> {
+    const file = await this.#open("existing");
+    await file.write(position, [bytes]);
+    await file.sync();
+  }
+
   /** Cuts the file and the indexes at `position`, where the batch that begins with `offset` was. */
   async truncate(position: number, indexIntervalBytes: number): Promise<void> {
     const file = await this.#open("create");

@@ -1,3 +1,4 @@
+import type { DamagedError, DamagedPlace } from "./damage.ts";
 import type { Room } from "./volume-room.ts";
 import type { Gate } from "../../lib/gate.ts";
 import type { Bytes, EpochMillis, Millis } from "../../lib/units.ts";
@@ -157,6 +158,12 @@ export interface PartitionLog {
   }[];
   /** Called (in a later turn than the append) each time `stableOffset` grew. One listener. */
   onStable: (() => void) | undefined;
+  /** Called when a read has come upon a damaged place; it is refused. */
+  onDamage: ((error: DamagedError) => void) | undefined;
+  /**
+   * Puts a batch of another replica in the place of a damaged one. @returns false when it is not that batch, or does not fit
+   */
+  repair(place: DamagedPlace, batch: Uint8Array): Promise<boolean>;
 }
 
 /** What compaction has done, and what it has before it. */

@@ -1,5 +1,5 @@
 import { replicaCount } from "../../cluster/assignments.ts";
-import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
+import type { BrokerEndpoint, BrokerId, BrokerObject } from "../../cluster/broker.ts";
 import { changeIsr, isDismissed, restart } from "../../cluster/partition-change.ts";
 import { brokers as brokerResource, partitionSlices } from "../../cluster/resources.ts";
 import { NotFoundError } from "../../kube/errors.ts";
@@ -12,6 +12,7 @@ import type { Contact } from "./contact.ts";
 import type { IsrProposal, LeaderReplica } from "./leader-replica.ts";
 import type { LeadershipStore } from "./leadership-store.ts";
 import { Partition } from "./partition.ts";
+import { DamageRepair } from "./damage-repair.ts";
 import { ReplicaFetcher } from "./replica-fetcher.ts";
 import type { LeadershipListener, Replicas } from "./types.ts";
 
@@ -36,6 +37,7 @@ export class ReplicaManager implements Replicas {
   readonly #logs: LogManager;
   readonly #store: LeadershipStore;
   readonly #contact: Contact;
+  readonly damage: DamageRepair;
   readonly #ownEpoch: () => number;
   readonly #partitions = new Map<string, Partition>();
   readonly #opening = new Set<string>();
@@ -70,6 +72,18 @@ export class ReplicaManager implements Replicas {
     this.#store = options.store;
     this.#contact = options.contact;
     this.#ownEpoch = options.ownEpoch;
+    const { network, scheduler, logger } = options.environment;
+    this.damage = new DamageRepair({
+      self: options.self,
+      network,
+      scheduler,
+      logger,
+      endpoint: (id) => this.#endpoint(id),
+    });
+  }
+
+  #endpoint(id: BrokerId): BrokerEndpoint | undefined {
+    return this.#image.brokers.get(id)?.endpoints.find((one) => one.name === "internal");
   }
 
   addListener(listener: LeadershipListener): void {
@@ -208,6 +222,9 @@ export class ReplicaManager implements Replicas {
         this.considerIsr(outside);
       },
     });
+    log.onDamage = (error) => {
+      if (!opened.closed) this.damage.begin(opened, error);
+    };
     this.#partitions.set(key, opened);
     this.#apply(opened, current);
   }
@@ -260,8 +277,7 @@ export class ReplicaManager implements Replicas {
       scheduler,
       logger,
       panic,
-      endpoint: (id) =>
-        this.#image.brokers.get(id)?.endpoints.find((one) => one.name === "internal"),
+      endpoint: (id) => this.#endpoint(id),
       flush: () => this.#logs.flush(),
       fetchWaitMaxMs: this.#config.replicaFetchWaitMaxMs,
       fetchMaxBytes: this.#config.replicaFetchResponseMaxBytes,

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { DamagedError } from "../../../../broker/log/damage.ts";
+import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
+import type { LogManager, PartitionLog } from "../../../../broker/log/types.ts";
+import { silentLogger } from "../../../../lib/logger.ts";
+import { seededRandom } from "../../../../lib/random.ts";
+import { MIB } from "../../../../lib/units.ts";
+import { batchOf } from "../../../support/batches.ts";
+import { MemoryStorage } from "../../../support/memory-storage.ts";
+import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+
+const identity = { topic: "t", topicId: "11111111-1111-4111-8111-111111111111", partition: 0 };
+const FILE = "t-0/00000000000000000000.log";
+const BATCHES = 5;
+
+describe("log: a batch that is damaged on disk", () => {
+  const scheduler = new VirtualScheduler();
+  let storage: MemoryStorage;
+  let log: PartitionLog;
+  let place: DamagedError["place"] | undefined;
+  const batch = (number: number): Uint8Array =>
+    batchOf({ baseOffset: number, valueBytes: 100 + number });
+
+  async function open(): Promise<LogManager> {
+    return await scheduler.until(
+      openLogManager({
+        storage: storage.mount(),
+        scheduler,
+        random: seededRandom(1),
+        logger: silentLogger,
+        panic: (error) => {
+          throw error;
+        },
+      }),
+    );
+  }
+
+  /** @returns how many bytes there are from an offset on */
+  async function read(offset: number): Promise<number> {
+    const found = await scheduler.until(Promise.resolve(log.read(offset, MIB, Infinity, true)));
+    found.release();
+    return found.bytes;
+  }
+
+  async function overwrite(position: number, bytes: Uint8Array): Promise<void> {
+    const volume = storage.mount();
+    const file = await scheduler.until(volume.open(FILE, "existing"));
+    await scheduler.until(file.write(position, [bytes]));
+    await scheduler.until(file.sync());
+    await scheduler.until(file.close());
+  }
+
+  const sizes = Array.from({ length: BATCHES }, (_, number) => batch(number).length);
+  const positionOf = (number: number): number =>
+    sizes.slice(0, number).reduce((sum, size) => sum + size, 0);
+
+  beforeEach(async () => {
+    storage = new MemoryStorage();
+    const before = await open();
+    log = await scheduler.until(before.open(identity, DEFAULT_LOG_CONFIG));
+    for (let number = 0; number < BATCHES; number++) {
+      log.appendAsLeader(batch(number), 0, "client");
+    }
+    await scheduler.until(before.close());
+    // In the middle of the third batch's value.
+    await overwrite(positionOf(2) + 90, Buffer.from("damage"));
+    log = await scheduler.until((await open()).open(identity, DEFAULT_LOG_CONFIG));
+    place = undefined;
+    log.onDamage = (error) => {
+      place = error.place;
+    };
+  });
+
+  it("is told of when it is come upon, and what is before it is served", async () => {
+    assert.equal(await read(0), positionOf(2));
+    assert.equal(place, undefined);
+    await assert.rejects(read(2), DamagedError);
+    assert.deepEqual(place, { offset: 2, segment: 0, position: positionOf(2) });
+    assert.equal(await read(3), positionOf(5) - positionOf(3), "what is behind it is whole");
+  });
+
+  it("is replaced by the same batch of another replica", async () => {
+    await assert.rejects(read(2), DamagedError);
+    assert(place);
+    assert.equal(await scheduler.until(log.repair(place, batch(2))), true);
+    assert.equal(await read(0), positionOf(5));
+  });
+
+  const WRONG: readonly (readonly [string, () => Uint8Array])[] = [
+    ["another batch", () => batch(3)],
+    ["one that is itself damaged", () => Buffer.from(batch(2)).fill(7, 90, 95)],
+    ["one of another size", () => batchOf({ baseOffset: 2, valueBytes: 50 })],
+    ["one that has more offsets", () => batchOf({ baseOffset: 2, count: 2, valueBytes: 40 })],
+  ];
+  for (const [what, wrong] of WRONG) {
+    it(`is not replaced by ${what}`, async () => {
+      await assert.rejects(read(2), DamagedError);
+      assert(place);
+      assert.equal(await scheduler.until(log.repair(place, wrong())), false);
+      await assert.rejects(read(2), DamagedError);
+    });
+  }
+});

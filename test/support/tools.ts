@@ -22,6 +22,9 @@ export const javaClassPath = path.join(cacheDirectory(), "conformance", "java", 
 /** The class path of Apache Kafka's command line tools (org.apache.kafka.tools.*). */
 export const kafkaToolsClassPath = path.join(cacheDirectory(), "conformance", "kafka-tools", "*");
 
+/** The class path of Kafka Streams. */
+export const streamsClassPath = path.join(cacheDirectory(), "conformance", "streams", "*");
+
 const PREPARE = "it is made by test/conformance/clients/prepare";
 
 /** Why a tool cannot be used on this machine, by name; undefined if it can. */
@@ -34,6 +37,10 @@ const lacking: Readonly<Record<string, () => string | undefined>> = {
   "kafka-tools": () => {
     if (onPath("java") === undefined) return "java is not installed";
     return prepared(path.dirname(kafkaToolsClassPath), "kafka-tools");
+  },
+  streams: () => {
+    if (onPath("java") === undefined) return "java is not installed";
+    return prepared(path.dirname(streamsClassPath), "streams");
   },
   "go clients": () => prepared(path.join(cacheDirectory(), "conformance", "go", "clients"), "go"),
   "python clients": () =>

@@ -20,6 +20,7 @@ import type { LogContext } from "./log-context.ts";
 import { LogFiles, type SafeFiles } from "./log-files.ts";
 import type { ProducerState } from "./producer-state.ts";
 import type { SegmentList } from "./segment-list.ts";
+import { EMPTY_READ, LogReader } from "./log-reader.ts";
 import { LogTail } from "./tail.ts";
 import { firstAtOrAfter, ofMaxTimestamp, type TimestampedOffset } from "./timestamp-lookup.ts";
 import type {
@@ -31,8 +32,6 @@ import type {
   Offset,
   PartitionLog,
 } from "./types.ts";
-
-const EMPTY_READ: LogRead = { parts: [], bytes: 0, release: () => undefined };
 
 /**
  * A partition's log: the newest records in the arena and the journal, all of it in segments. Its state in memory changes
@@ -53,6 +52,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   readonly #context: LogContext;
   readonly #topicIdBytes: Uint8Array;
   readonly #tail: LogTail;
+  readonly #reader: LogReader;
   /** Something was appended that is not in a segment yet. */
   readonly #onUnwritten: (log: JournaledLog) => void;
   #logStartOffset: Offset;
@@ -86,6 +86,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#context = context;
     this.#tail = new LogTail(context.arena, logEndOffset, options.filesEnd);
     this.files = new LogFiles(context, directory, segments, this.#tail);
+    this.#reader = new LogReader(this.#tail, segments, context.scheduler, (error) => {
+      this.onDamage?.(error);
+    });
     this.compaction = new CompactionState(options.cleanedOffset, options.filesEnd);
     this.epochs = options.epochs;
     this.producers = options.producers;
@@ -298,45 +301,20 @@ export class JournaledLog implements PartitionLog, JournalClient {
       throw new ProtocolError(ErrorCode.OFFSET_OUT_OF_RANGE);
     }
     if (offset >= upTo || offset === this.#logEndOffset) return EMPTY_READ;
-    return (
-      this.#tail.read(offset, maxBytes, upTo, minOneBatch) ??
-      this.#readFiles(offset, maxBytes, upTo, minOneBatch)
-    );
+    return this.#reader.read(offset, { maxBytes, upTo, minOneBatch }, () => this.#logEndOffset);
   }
 
   inMemory(offset: Offset): boolean {
     return offset >= this.#logEndOffset || this.#tail.has(offset);
   }
 
-  async #readFiles(
-    offset: Offset,
-    maxBytes: number,
-    upTo: Offset,
-    minOneBatch: boolean,
-  ): Promise<LogRead> {
-    while (offset < this.#logEndOffset) {
-      const { writtenOffset } = this;
-      const limit = Math.min(upTo, writtenOffset);
-      const now = this.#context.scheduler.now();
-      const read = await this.segments
-        .read(offset, maxBytes, limit, minOneBatch, now)
-        .catch((error: unknown) => {
-          if (error instanceof DamagedError) this.onDamage?.(error);
-          throw error;
-        });
-      if (read !== undefined) return read;
-      // Nothing is left in files behind `offset`. What was written meanwhile is looked for there, else it is in memory.
-      if (this.writtenOffset === writtenOffset)
-        return this.#tail.readUnwritten(maxBytes, upTo, minOneBatch);
-    }
-    return EMPTY_READ;
-  }
-
   async repair(place: DamagedPlace, batch: Uint8Array): Promise<boolean> {
     const header = batchAt(batch, 0);
     const holds = header.baseOffset <= place.offset && place.offset <= header.lastOffset;
     if (!holds || header.size !== batch.length || !crcMatches(batch, header)) return false;
-    return this.files.replaceDamaged(place, batch);
+    const repaired = await this.files.replaceDamaged(place, batch);
+    if (repaired) this.compaction.uncleanable = false;
+    return repaired;
   }
 
   async truncateTo(offset: Offset): Promise<void> {

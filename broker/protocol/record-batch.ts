@@ -70,7 +70,15 @@ export function batchSizeAt(bytes: Uint8Array, position: number): number | undef
 
 /** Distance of a batch's last offset from its base offset; the header must be there. */
 export function lastOffsetDeltaAt(bytes: Uint8Array, position: number): number {
-  const at = position + OFFSET_LAST_OFFSET_DELTA;
+  return int32At(bytes, position + OFFSET_LAST_OFFSET_DELTA);
+}
+
+/** How many records a batch has; the header must be there. */
+export function recordCountAt(bytes: Uint8Array, position: number): number {
+  return int32At(bytes, position + OFFSET_COUNT);
+}
+
+function int32At(bytes: Uint8Array, at: number): number {
   return (
     ((bytes[at] ?? 0) << 24) |
     ((bytes[at + 1] ?? 0) << 16) |

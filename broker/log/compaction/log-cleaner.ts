@@ -1,5 +1,6 @@
 import type { Scheduler, Timer } from "../../../lib/clock.ts";
 import type { Millis } from "../../../lib/units.ts";
+import { DamagedError } from "../damage.ts";
 import type { LogContext } from "../log-context.ts";
 import type { LogOptions } from "../log-options.ts";
 import type { JournaledLog } from "../partition-log.ts";
@@ -184,7 +185,8 @@ export class LogCleaner {
       }
       if (!(error instanceof DamagedSegmentError)) throw error;
       log.compaction.uncleanable = true;
-      this.#context.logger.error("log cannot be compacted until the broker starts again: damaged", {
+      if (error.place !== undefined) log.onDamage?.(new DamagedError(error.place, error.message));
+      this.#context.logger.error("log is not compacted while it is damaged", {
         topic,
         partition,
         error: error.message,

@@ -260,8 +260,12 @@ describe("log cleaner", () => {
     volume.storage.corrupt(`t-0/${name}`, 100);
     const again = await volume.restarted(0, { cleanerEnabled: true });
     const other = await volume.log(1);
+    const places: string[] = [];
+    again.onDamage = ({ place }) => places.push(`${place.offset} in ${place.segment}`);
     await volume.commit(again, other);
     await volume.scheduler.advance(500);
+    const base = Number(name.slice(0, 20));
+    assert.deepEqual(places, [`${base} in ${base}`]);
     assert.equal(volume.manager.compaction.uncleanable, 1);
     assert.equal(volume.manager.compaction.runs, 1);
     assert.equal(errors.length, 1);

@@ -101,7 +101,13 @@ export async function abuse(
   const port = await freePorts(60);
   const config = new BrokerConfig();
   const boundBytes = memoryBound(config);
-  const broker = new Child("abused-broker.ts", [folder, String(port)]);
+  // As patient as the phases are long.
+  const patience = config.number("forebay.slow.client.ms") / scale;
+  const broker = new Child("abused-broker.ts", [
+    folder,
+    String(port),
+    JSON.stringify({ "forebay.slow.client.ms": String(Math.round(patience)) }),
+  ]);
   const abuser = new Child("abuser.ts", []);
   try {
     await Promise.all([broker.said("ready"), abuser.said("ready")]);

@@ -13,6 +13,7 @@ import type { IsrProposal, LeaderReplica } from "./leader-replica.ts";
 import type { LeadershipStore } from "./leadership-store.ts";
 import { Partition } from "./partition.ts";
 import { DamageRepair } from "./damage-repair.ts";
+import { admitted } from "./isr-additions.ts";
 import { ReplicaFetcher } from "./replica-fetcher.ts";
 import type { LeadershipListener, Replicas } from "./types.ts";
 
@@ -360,17 +361,13 @@ export class ReplicaManager implements Replicas {
       }),
     );
     for (const { partition, leader, proposal } of batch) {
-      const add = proposal.add.filter((id) => {
-        const status = registered.get(id)?.status;
-        return status?.state === "running" && status.epoch === proposal.brokerEpochs.get(id);
-      });
       this.#store
         .update(partition.record, (state) =>
           changeIsr(
             state,
             this.#self,
             leader.leaderEpoch,
-            state.partitionEpoch === proposal.expectedPartitionEpoch ? add : [],
+            admitted(proposal, registered, state),
             proposal.drop.filter((id) => state.isr.includes(id)),
             leader.minInSyncReplicas,
           ),
@@ -381,7 +378,7 @@ export class ReplicaManager implements Replicas {
               topic: partition.topic,
               partition: partition.partition,
               isr: outcome.state.isr,
-              joined: add,
+              joined: proposal.add.filter((id) => outcome.state.isr.includes(id)),
               left: proposal.drop,
             });
           }

@@ -338,6 +338,17 @@ export class SimCluster {
   }
 
   /** No partition counts on the broker: it is in no ISR and no ELR. */
+  /** Some leader waits for a change of in-sync replicas that it has proposed. */
+  hasProposals(): boolean {
+    return this.brokers.some(({ broker, process }) => {
+      if (!process.alive || broker === undefined) return false;
+      for (const { leaderReplica } of broker.replicas?.all() ?? []) {
+        if (leaderReplica?.hasPending === true) return true;
+      }
+      return false;
+    });
+  }
+
   isOutsideEverywhere(id: number): boolean {
     return this.slices().every(({ status }) =>
       (status?.partitions ?? []).every(({ isr, elr }) => !isr.includes(id) && !elr.includes(id)),

@@ -247,17 +247,28 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   {
     name: "lose the volume of an outsider",
     weight: 2,
-    strike({ cluster, random, later }) {
+    strike({ cluster, clock, random, later }) {
       // Nobody counts on it, but a leader may be about to.
       const outsider = cluster.brokers.find(
         ({ id, volumeLost, process }) =>
           !volumeLost && process.alive && cluster.isOutsideEverywhere(id),
       );
       if (outsider === undefined) return;
-      cluster.loseVolume(outsider.id);
-      later(20 + random.next() * 500, () => {
-        cluster.start(outsider.id);
-      });
+      const { id } = outsider;
+      const until = clock.now() + 1000;
+      const strikeWhenProposed = (): void => {
+        if (outsider.volumeLost || !outsider.process.alive) return;
+        if (!cluster.isOutsideEverywhere(id)) return;
+        if (!cluster.hasProposals() && clock.now() < until) {
+          later(1, strikeWhenProposed);
+          return;
+        }
+        cluster.loseVolume(id);
+        later(5 + random.next() * 100, () => {
+          cluster.start(id);
+        });
+      };
+      strikeWhenProposed();
     },
   },
   {

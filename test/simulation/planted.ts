@@ -208,21 +208,4 @@ export const PLANTS: readonly Plant[] = [
       },
     ],
   },
-  {
-    name: "join-on-what-was-fetched-before-the-change",
-    breaks: "C7",
-    seed: 1,
-    edits: [
-      {
-        file: "broker/replication/replica-manager.ts",
-        find: "state.partitionEpoch === proposal.expectedPartitionEpoch ? add : [],",
-        replace: "add,",
-      },
-      {
-        file: "broker/replication/replica-manager.ts",
-        find: 'return status?.state === "running" && status.epoch === proposal.brokerEpochs.get(id);',
-        replace: "return status !== undefined;",
-      },
-    ],
-  },
 ];

@@ -19,7 +19,7 @@ function broker(state: "running" | "fenced" | "draining", epoch: number): Broker
     metadata: { name: "b" },
     spec: { cluster: "c", id: 0 },
     status: { state, epoch },
-  } as unknown as BrokerObject;
+  };
 }
 
 describe("additions to the in-sync replicas", () => {

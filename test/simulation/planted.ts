@@ -115,7 +115,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "fetch-of-an-old-broker-epoch-counts",
     breaks: "C7, R2",
-    seed: 8,
+    seed: 2,
     edits: [
       {
         file: "broker/replication/leader-replica.ts",
@@ -123,8 +123,8 @@ export const PLANTS: readonly Plant[] = [
         replace: "if (follower.brokerEpoch < 0) {",
       },
       {
-        file: "broker/replication/replica-manager.ts",
-        find: 'return status?.state === "running" && status.epoch === proposal.brokerEpochs.get(id);',
+        file: "broker/replication/isr-additions.ts",
+        find: 'return status?.state === "running" && status.epoch === brokerEpochs.get(id);',
         replace: 'return status?.state === "running";',
       },
     ],

@@ -220,8 +220,8 @@ export class LogTail {
 
   /** Files below `offset` are no longer what was appended: from now on they are read, not the memory. */
   forgetBelow(offset: Offset): void {
-    assert(offset <= this.#writtenOffset, "what is compacted is in segments");
-    this.#index.dropBelow(offset);
+    // A truncation may have come meanwhile: what was appended behind it is not in files yet.
+    this.#index.dropBelow(Math.min(offset, this.#writtenOffset));
   }
 
   /** The log is gone: nobody waits for what was not written. */

@@ -14,15 +14,23 @@ export interface ClusterShape {
   /** Brokers at first. */
   readonly initialBrokers: number;
   readonly topics: readonly TopicShape[];
+  /**
+   * Topics are compacted. No key comes twice, so every record stays, but segments are merged under way: each is rolled after
+   * a short time, and made into one with its neighbours.
+   */
+  readonly compacted: boolean;
   /** Broker configurations by Kafka's names. */
   readonly config: ReadonlyMap<string, string>;
 }
+
+/** One seed in so many has compacted topics: chosen without chance, so that other seeds stay what they were. */
+const COMPACTED_SEEDS = 7;
 
 /** broker.session.timeout.ms */
 export const SESSION_TIMEOUT_MS = 2000;
 
 /** 3 to 7 brokers, mostly 3; 1 or 2 topics; sometimes as many replicas as make two lost volumes bearable. */
-export function shapeOf(random: Random): ClusterShape {
+export function shapeOf(random: Random, seed: number): ClusterShape {
   const brokers = 3 + (random.below(2) === 0 ? random.below(5) : 0);
   const initialBrokers = 3 + random.below(brokers - 2);
   const topics = Array.from({ length: 1 + random.below(2) }, (_, at) => {
@@ -44,8 +52,19 @@ export function shapeOf(random: Random): ClusterShape {
     ["forebay.checkpoint.interval.ms", String(pick(random, [20, 200, 1000]))],
     ["replica.fetch.max.bytes", String(pick(random, [4096, 1 << 20]))],
   ]);
-  return { brokers, initialBrokers, topics, config };
+  const compacted = seed % COMPACTED_SEEDS === COMPACTED_SEEDS - 2;
+  if (compacted) for (const [name, value] of COMPACTION) config.set(name, value);
+  return { brokers, initialBrokers, topics, compacted, config };
 }
+
+const COMPACTION: readonly (readonly [name: string, value: string])[] = [
+  ["log.cleanup.policy", "compact"],
+  ["log.roll.ms", "100"],
+  ["log.segment.bytes", "16384"],
+  ["log.cleaner.backoff.ms", "50"],
+  ["log.cleaner.min.cleanable.ratio", "0.01"],
+  ["forebay.checkpoint.interval.ms", "20"],
+];
 
 function pick<T>(random: Random, choices: readonly T[]): T {
   const chosen = choices[random.below(choices.length)];

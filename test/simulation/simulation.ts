@@ -86,7 +86,7 @@ class Simulation {
     this.#clock.onError = (error) => {
       this.unhandled(error);
     };
-    this.#shape = shapeOf(this.#random);
+    this.#shape = shapeOf(this.#random, options.seed);
     this.#cluster = new SimCluster({
       shape: this.#shape,
       clock: this.#clock,
@@ -112,7 +112,7 @@ class Simulation {
     this.#history.add(
       `seed ${this.#options.seed}: ${brokers} brokers, ${topics
         .map((one) => `${one.name} ${one.partitions}x${one.replicas}/${one.minInSyncReplicas}`)
-        .join(", ")}`,
+        .join(", ")}${this.#shape.compacted ? ", compacted" : ""}`,
     );
     this.#cluster.create();
     this.#look();
@@ -227,6 +227,7 @@ class Simulation {
         clientId: name,
         bootstrap: rotated(this.#cluster.bootstrap, random.below(brokers.length)),
         requestTimeoutMs: 2000,
+        keyed: this.#shape.compacted,
         onLeaderRequest: (host) =>
           watchContact(this.#cluster, host, this.#clock, (message) => {
             this.#violate("R7", message);

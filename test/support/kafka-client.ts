@@ -24,6 +24,8 @@ export interface ClientOptions {
   readonly clientId: string;
   readonly bootstrap: readonly { readonly host: string; readonly port: number }[];
   readonly requestTimeoutMs: Millis;
+  /** Each record has a key, which no other one has: its value. */
+  readonly keyed?: boolean;
   /** Called with the host when an append or a read is sent; what it returns is called if that succeeds. */
   readonly onLeaderRequest?: (host: string) => () => void;
 }
@@ -134,6 +136,7 @@ export class KafkaClient {
       producerEpoch: batch.producerEpoch,
       baseSequence: batch.baseSequence,
       records: batch.values.map((value) => ({
+        ...(this.#options.keyed === true ? { key: Buffer.from(value) } : {}),
         value: Buffer.from(value),
         timestamp: batch.timestamp,
       })),

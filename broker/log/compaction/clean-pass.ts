@@ -181,10 +181,12 @@ class CleanPass {
       else if (batch.transactional) found.data(batch);
       return true;
     });
-    // Markers may lie behind the part, in the active segment too.
+    // Markers may lie behind the part, in the active segment too. One that is not committed may yet be cut off.
+    const { highWatermark } = this.#options.log;
     const behind =
       found.firstOpen === undefined ? [] : this.#segments(part.endOffset, Number.MAX_SAFE_INTEGER);
     await this.#eachOf(behind, reader, (bytes, batch) => {
+      if (batch.lastOffset >= highWatermark) return false;
       if (batch.control) found.marker(batch, isCommit(bytes, batch));
       return found.firstOpen !== undefined;
     });

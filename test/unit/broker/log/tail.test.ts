@@ -46,7 +46,20 @@ describe("tail of a log", () => {
     );
     assert(!tail.has(2));
     assert.equal(tail.unwrittenOffset, 4);
-    assert.throws(() => tail.forgetBelow(5), /what is compacted is in segments/);
+  });
+
+  it("keeps what is not in files when a truncation came while it was compacted", () => {
+    const tail = tailOf(6);
+    write(tail, 4);
+    tail.cut(3);
+    tail.forgetBelow(4);
+    assert.equal(tail.writtenOffset, 3);
+    assert.equal(offsets(tail, 2), undefined);
+    const again = tailOf(6);
+    write(again, 4);
+    again.forgetBelow(5);
+    assert.deepEqual(offsets(again, 4), [4, 5]);
+    assert.equal(again.unwrittenOffset, 4);
   });
 
   it("goes on when all of it was compacted", () => {

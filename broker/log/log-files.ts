@@ -110,10 +110,19 @@ export class LogFiles {
     });
   }
 
-  /** In its turn with all that changes files. @returns whether the batch fitted */
-  async replaceDamaged(place: DamagedPlace, batch: Uint8Array): Promise<boolean> {
+  /**
+   * In its turn with all that changes files.
+   * @param belongs whether the batch is part of the log, asked in that turn
+   * @returns whether it fitted
+   */
+  async replaceDamaged(
+    place: DamagedPlace,
+    batch: Uint8Array,
+    belongs: () => boolean,
+  ): Promise<boolean> {
     let fitted = false;
     await this.#inOrder(async () => {
+      if (this.truncating || !belongs()) return;
       fitted = await this.segments.replaceDamaged(place, batch);
     });
     return fitted;

@@ -1,7 +1,6 @@
 import type { Scheduler } from "../../lib/clock.ts";
 import { batchSizeAt, lastOffsetDeltaAt, recordCountAt } from "../protocol/record-batch.ts";
 import { getInt64 } from "../protocol/int64.ts";
-import { DamagedError } from "./damage.ts";
 import type { SegmentList } from "./segment-list.ts";
 import type { LogTail } from "./tail.ts";
 import type { LogRead, Offset } from "./types.ts";
@@ -21,15 +20,7 @@ export class LogReader {
   readonly #segments: SegmentList;
   readonly #scheduler: Scheduler;
 
-  readonly #onDamage: (error: DamagedError) => void;
-
-  constructor(
-    tail: LogTail,
-    segments: SegmentList,
-    scheduler: Scheduler,
-    onDamage: (error: DamagedError) => void,
-  ) {
-    this.#onDamage = onDamage;
+  constructor(tail: LogTail, segments: SegmentList, scheduler: Scheduler) {
     this.#tail = tail;
     this.#segments = segments;
     this.#scheduler = scheduler;
@@ -59,12 +50,7 @@ export class LogReader {
       const { writtenOffset } = this.#tail;
       const limit = Math.min(upTo, writtenOffset);
       const now = this.#scheduler.now();
-      const read = await this.#segments
-        .read(offset, maxBytes, limit, minOneBatch, now)
-        .catch((error: unknown) => {
-          if (error instanceof DamagedError) this.#onDamage(error);
-          throw error;
-        });
+      const read = await this.#segments.read(offset, maxBytes, limit, minOneBatch, now);
       if (read !== undefined) return read;
       // Nothing is left in files behind `offset`. What was written meanwhile is looked for there, else it is in memory.
       if (this.#tail.writtenOffset === writtenOffset)

@@ -86,9 +86,10 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#context = context;
     this.#tail = new LogTail(context.arena, logEndOffset, options.filesEnd);
     this.files = new LogFiles(context, directory, segments, this.#tail);
-    this.#reader = new LogReader(this.#tail, segments, context.scheduler, (error) => {
+    this.#reader = new LogReader(this.#tail, segments, context.scheduler);
+    segments.onDamage = (error) => {
       this.onDamage?.(error);
-    });
+    };
     this.compaction = new CompactionState(options.cleanedOffset, options.filesEnd);
     this.epochs = options.epochs;
     this.producers = options.producers;
@@ -312,7 +313,11 @@ export class JournaledLog implements PartitionLog, JournalClient {
     const header = batchAt(batch, 0);
     const holds = header.baseOffset <= place.offset && place.offset <= header.lastOffset;
     if (!holds || header.size !== batch.length || !crcMatches(batch, header)) return false;
-    const repaired = await this.files.replaceDamaged(place, batch);
+    // Within one leader epoch there is one batch at an offset (L3): one of another epoch is another history's.
+    const ours = (): boolean =>
+      header.lastOffset < this.#logEndOffset &&
+      header.partitionLeaderEpoch === this.epochs.epochAt(header.baseOffset);
+    const repaired = await this.files.replaceDamaged(place, batch, ours);
     if (repaired) this.compaction.uncleanable = false;
     return repaired;
   }

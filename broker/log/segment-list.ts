@@ -1,8 +1,6 @@
 import { assert, present } from "../../lib/assert.ts";
 import type { EpochMillis, Millis } from "../../lib/units.ts";
-import { ProtocolError } from "../errors.ts";
 import { DamagedError, type DamagedPlace } from "./damage.ts";
-import { ErrorCode } from "../protocol/error-codes.ts";
 import {
   batchAt,
   batchHeaderAt,
@@ -26,6 +24,8 @@ export class SegmentList {
   readonly #directory: string;
   readonly #buffers: ReadBuffers;
   #segments: Segment[];
+  /** Told when a read comes upon bytes that are not what was written, before it is refused. */
+  onDamage: ((error: DamagedError) => void) | undefined;
 
   constructor(storage: Storage, directory: string, segments: Segment[], buffers: ReadBuffers) {
     this.#storage = storage;
@@ -141,6 +141,9 @@ export class SegmentList {
       try {
         const found = await look(segment, from);
         if (found !== undefined) return found;
+      } catch (error) {
+        if (error instanceof DamagedError) this.onDamage?.(error);
+        throw error;
       } finally {
         segment.release();
       }
@@ -174,7 +177,7 @@ export class SegmentList {
         const bytes = buffer.bytes.subarray(0, filled);
         const { start, end, needed, damage } = wholeBatches(
           bytes,
-          { offset, upTo, maxBytes: most, minOneBatch },
+          { offset, upTo, maxBytes: most, minOneBatch, left: segment.written - position },
           recentFrom - position,
         );
         if (damage !== undefined && !(start >= 0 && end > start)) {
@@ -224,7 +227,11 @@ export class SegmentList {
         const bytes = new Uint8Array(candidate.size);
         await segment.read(candidate.position, bytes);
         const batch = batchAt(bytes, 0);
-        if (!crcMatches(bytes, batch)) throw damaged("checksum");
+        if (!crcMatches(bytes, batch)) {
+          const { position: at, baseOffset: first } = candidate;
+          const place = { segment: segment.baseOffset, position: at, offset: first };
+          throw new DamagedError(place, "checksum");
+        }
         const found = look(bytes, batch);
         if (found !== undefined) return found;
         position = candidate.position + candidate.size;
@@ -233,8 +240,8 @@ export class SegmentList {
   }
 
   /**
-   * Puts a batch in the place of what is damaged there. @returns false when it does not fit: the place is gone, or what
-   * comes behind it does not go on from it, as where replicas were compacted at different times.
+   * Puts a batch in the place of what is damaged there. @returns false when it does not fit: the place is gone or no longer
+   * damaged, or what comes behind it does not go on from it, as where replicas were compacted at different times.
    */
   async replaceDamaged({ segment, position }: DamagedPlace, batch: Uint8Array): Promise<boolean> {
     const damagedOne = this.#segments.find(({ baseOffset }) => baseOffset === segment);
@@ -242,7 +249,7 @@ export class SegmentList {
     damagedOne.hold();
     try {
       const end = position + batch.length;
-      if (end > damagedOne.written) return false;
+      if (end > damagedOne.written || (await isWhole(damagedOne, position))) return false;
       if (end < damagedOne.written) {
         const following = new Uint8Array(BATCH_HEADER_BYTES);
         const filled = await damagedOne.read(end, following);
@@ -368,8 +375,15 @@ export class SegmentList {
   }
 }
 
-function damaged(what: string): ProtocolError {
-  return new ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, `damaged segment: ${what}`);
+/** Whether a whole batch lies there: the log may have been cut and gone on since the damage was found. */
+async function isWhole(segment: Segment, position: number): Promise<boolean> {
+  const head = new Uint8Array(BATCH_HEADER_BYTES);
+  if ((await segment.read(position, head)) < BATCH_HEADER_BYTES) return false;
+  const size = batchSizeAt(head, 0) ?? 0;
+  if (size < BATCH_HEADER_BYTES || position + size > segment.written) return false;
+  const bytes = new Uint8Array(size);
+  await segment.read(position, bytes);
+  return crcMatches(bytes, batchHeaderAt(bytes, 0, size));
 }
 
 const NOTHING: ReadBuffer = { bytes: new Uint8Array(0), release: () => undefined };
@@ -386,6 +400,8 @@ function wholeBatches(
     readonly upTo: Offset;
     readonly maxBytes: number;
     readonly minOneBatch: boolean;
+    /** Bytes from here to the end of the file: no batch is longer. */
+    readonly left: number;
   },
   recentFrom: number,
 ): {
@@ -396,13 +412,16 @@ function wholeBatches(
 } {
   let start = -1;
   let at = 0;
-  /** Behind the last batch that was whole; before one is known it may be what was asked for. */
-  let next = bounds.offset;
+  /** Behind the last batch that was whole. */
+  let next: Offset | undefined;
   for (;;) {
     const size = batchSizeAt(bytes, at);
     if (size === undefined || bytes.length - at < BATCH_HEADER_BYTES) break;
-    if (size < BATCH_HEADER_BYTES) {
-      return { start, end: at, needed: 0, damage: { offset: next, what: "batch length" } };
+    if (size < BATCH_HEADER_BYTES || size > bounds.left - at) {
+      // The first of a read may lie before what was asked for, and is known by what is left of it only.
+      const { baseOffset } = batchHeaderAt(bytes, at, BATCH_HEADER_BYTES);
+      const offset = next ?? Math.min(baseOffset, bounds.offset);
+      return { start, end: at, needed: 0, damage: { offset, what: "batch length" } };
     }
     const header = batchHeaderAt(bytes, at, size);
     if (header.baseOffset >= bounds.upTo) break;
@@ -415,7 +434,7 @@ function wholeBatches(
     if (at + size - start > bounds.maxBytes && !(first && bounds.minOneBatch)) break;
     if (at + size > bytes.length) return { start, end: at, needed: first ? size : 0 };
     if (at < recentFrom && !crcMatches(bytes, header)) {
-      return { start, end: at, needed: 0, damage: { offset: next, what: "checksum" } };
+      return { start, end: at, needed: 0, damage: { offset: header.baseOffset, what: "checksum" } };
     }
     at += size;
     next = header.lastOffset + 1;

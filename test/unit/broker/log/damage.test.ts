@@ -5,7 +5,7 @@ import type { LogManager, PartitionLog } from "../../../../broker/log/types.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
 import { MIB } from "../../../../lib/units.ts";
-import { batchOf } from "../../../support/batches.ts";
+import { batchOf, T0 } from "../../../support/batches.ts";
 import { MemoryStorage } from "../../../support/memory-storage.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 
@@ -19,7 +19,7 @@ describe("log: a batch that is damaged on disk", () => {
   let log: PartitionLog;
   let place: DamagedError["place"] | undefined;
   const batch = (number: number): Uint8Array =>
-    batchOf({ baseOffset: number, valueBytes: 100 + number });
+    batchOf({ baseOffset: number, valueBytes: 100 + number, timestamp: T0 + number });
 
   async function open(): Promise<LogManager> {
     return await scheduler.until(
@@ -91,6 +91,10 @@ describe("log: a batch that is damaged on disk", () => {
     ["one that is itself damaged", () => Buffer.from(batch(2)).fill(7, 90, 95)],
     ["one of another size", () => batchOf({ baseOffset: 2, valueBytes: 50 })],
     ["one that has more offsets", () => batchOf({ baseOffset: 2, count: 2, valueBytes: 40 })],
+    [
+      "the batch of another history at its offset",
+      () => batchOf({ baseOffset: 2, valueBytes: 102, timestamp: T0 + 2, leaderEpoch: 1 }),
+    ],
   ];
   for (const [what, wrong] of WRONG) {
     it(`is not replaced by ${what}`, async () => {
@@ -100,4 +104,28 @@ describe("log: a batch that is damaged on disk", () => {
       await assert.rejects(read(2), DamagedError);
     });
   }
+
+  it("is come upon by its time as well", async () => {
+    const found = scheduler.until(log.offsetForTimestamp(T0 + 2));
+    await assert.rejects(found, DamagedError);
+    assert.deepEqual(place, { offset: 2, segment: 0, position: positionOf(2) });
+  });
+
+  it("is known by its place when its length is not what it was, however long it is said to be", async () => {
+    for (const length of [0x7f, 0]) {
+      await overwrite(positionOf(1) + 8, Buffer.of(length, 0xff, 0xff, 0xff));
+      await assert.rejects(read(1), DamagedError);
+      assert.deepEqual(place, { offset: 1, segment: 0, position: positionOf(1) });
+      assert(place);
+      assert.equal(await scheduler.until(log.repair(place, batch(1))), true);
+      assert.equal(await read(0), positionOf(2));
+    }
+  });
+
+  it("is left alone when its place holds a whole batch again", async () => {
+    await assert.rejects(read(2), DamagedError);
+    assert(place);
+    await overwrite(positionOf(2), batch(2));
+    assert.equal(await scheduler.until(log.repair(place, batch(2))), false);
+  });
 });

@@ -64,16 +64,26 @@ function columnsOf(
   if (printerColumns !== undefined && printerColumns.length > 0) {
     return [name, ...printerColumns.map((column) => customColumn(column, now))];
   }
-  const own = BUILT_IN[qualified(kind.group, kind.plural)] ?? [];
-  return [
-    name,
-    ...own.map(([title, value]) => ({
-      name: title,
-      type: "string",
-      cell: typeof value === "string" ? pathCell(value) : value,
-    })),
-    age,
-  ];
+  const own = (BUILT_IN[qualified(kind.group, kind.plural)] ?? []).map(([title, value]) => ({
+    name: title,
+    type: "string",
+    cell: typeof value === "string" ? pathCell(value) : value,
+  }));
+  // Who looks at events wants to know when, and not what each is called.
+  if (kind.plural === "events") return [lastSeen(now), ...own];
+  return [name, ...own, age];
+}
+
+function lastSeen(now: number): Column {
+  return {
+    name: "Last Seen",
+    type: "string",
+    cell: (object) => {
+      const paths = [".lastTimestamp", ".deprecatedLastTimestamp", ".eventTime"];
+      const time = paths.flatMap((path) => jsonPath(object, path)).find((value) => value !== null);
+      return ageOf(shownText(time ?? object.metadata.creationTimestamp ?? ""), now);
+    },
+  };
 }
 
 function customColumn(column: PrinterColumn, now: number): Column {
@@ -118,6 +128,15 @@ const ports = (object: KubeObject): string =>
     )
     .join(",") || "<none>";
 
+/** Where a Service is reached from outside: what its load balancer was given, or what the spec says. */
+const externalAddresses = (object: KubeObject): string => {
+  const ingress = jsonPath(object, ".status.loadBalancer.ingress[*]").map(asObject);
+  const given = ingress.map(({ ip, hostname }) => shownText(ip ?? hostname ?? ""));
+  const all = [...given, ...jsonPath(object, ".spec.externalIPs[*]").map(shownText)];
+  if (all.length > 0) return all.join(",");
+  return jsonPath(object, ".spec.type")[0] === "LoadBalancer" ? "<pending>" : "<none>";
+};
+
 const BUILT_IN: Readonly<Record<string, readonly (readonly [string, Cell])[]>> = {
   pods: [
     [
@@ -150,6 +169,7 @@ const BUILT_IN: Readonly<Record<string, readonly (readonly [string, Cell])[]>> =
   services: [
     ["Type", (object) => jsonPath(object, ".spec.type")[0] ?? "ClusterIP"],
     ["Cluster-IP", ".spec.clusterIP"],
+    ["External-IP", externalAddresses],
     ["Port(s)", ports],
   ],
   endpoints: [["Endpoints", ".subsets[*].addresses[*].ip"]],

@@ -25,6 +25,12 @@ export const kafkaToolsClassPath = path.join(cacheDirectory(), "conformance", "k
 /** The class path of Kafka Streams. */
 export const streamsClassPath = path.join(cacheDirectory(), "conformance", "streams", "*");
 
+/** kubectl of the pinned version, or else the one on the PATH; undefined if there is neither. */
+export function kubectlProgram(): string | undefined {
+  const pinned = path.join(cacheDirectory(), "conformance", "kubectl", "kubectl");
+  return existsSync(pinned) ? pinned : onPath("kubectl");
+}
+
 const PREPARE = "it is made by test/conformance/clients/prepare";
 
 /** Why a tool cannot be used on this machine, by name; undefined if it can. */
@@ -42,6 +48,8 @@ const lacking: Readonly<Record<string, () => string | undefined>> = {
     if (onPath("java") === undefined) return "java is not installed";
     return prepared(path.dirname(streamsClassPath), "streams");
   },
+  kubectl: () =>
+    kubectlProgram() === undefined ? `kubectl is not installed: ${PREPARE} kubectl` : undefined,
   "go clients": () => prepared(path.join(cacheDirectory(), "conformance", "go", "clients"), "go"),
   "python clients": () =>
     prepared(path.join(cacheDirectory(), "conformance", "python", "bin", "python"), "python"),

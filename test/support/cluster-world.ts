@@ -2,9 +2,7 @@ import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
 import {
   API_VERSION,
-  BROKER_ID_LABEL,
   brokerClusters,
-  brokers,
   CLUSTER_LABEL,
   leases,
   partitionSlices,
@@ -12,8 +10,6 @@ import {
 } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi } from "../../kube/api.ts";
-import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
-import { createInformer } from "../../kube/informer.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { seededRandom } from "../../lib/random.ts";
 import {
@@ -27,15 +23,11 @@ import { claims, pods, statefulSets, type Pod, type StatefulSet } from "../../lo
 import { createCaches } from "../../operator/caches.ts";
 import { startBrokerClusterController } from "../../operator/controllers/broker-cluster-controller.ts";
 import { events } from "../../operator/resources/workloads.ts";
+import { FakePods } from "./fake-pods.ts";
 import { VirtualScheduler } from "./virtual-scheduler.ts";
 
 export const NAMESPACE = "default";
 const NAME = "c";
-
-/** How long parts of the world take, in virtual milliseconds. */
-const POD_START = 200;
-const POD_STOP = 100;
-const CATCH_UP = 300;
 
 export interface ClusterWorldOptions {
   readonly fault?: (call: KubeCall) => KubeFault | undefined;
@@ -53,20 +45,14 @@ export class ClusterWorld {
   readonly kube: KubeApi;
   /** What the operator wrote, `verb plural name`, but for events. */
   readonly writes: string[] = [];
-  /** Brokers in the order in which their pods were seen to go. */
-  readonly restarts: number[] = [];
-  /** Brokers that do not come back in sync after a restart. */
-  readonly lagging = new Set<number>();
-  /** The least number of brokers that were ready at one time, since it was set. */
-  leastReady = Number.POSITIVE_INFINITY;
-  readonly #options: ClusterWorldOptions;
+  /** The pods, and what their brokers do. */
+  readonly fakes: FakePods;
   readonly #watched: KubeApi;
   readonly #random = seededRandom(7);
   readonly #stops: (() => void)[] = [];
   #stopOperator: () => void = () => undefined;
 
   constructor(options: ClusterWorldOptions = {}) {
-    this.#options = options;
     const { scheduler } = this;
     const store = new ObjectStore({ scheduler, random: this.#random });
     this.kube = createMemoryKubeApi({ store, scheduler });
@@ -86,7 +72,18 @@ export class ClusterWorld {
     this.#stops.push(() => {
       sets.stop();
     });
-    this.#startKubelet();
+    this.fakes = new FakePods({
+      kube: this.kube,
+      namespace: NAMESPACE,
+      cluster: NAME,
+      scheduler,
+      random: this.#random,
+      ...(options.runs === undefined ? {} : { runs: options.runs }),
+    });
+    this.fakes.start();
+    this.#stops.push(() => {
+      this.fakes.stop();
+    });
     this.startOperator(options.image ?? "forebay:1");
   }
 
@@ -134,7 +131,7 @@ export class ClusterWorld {
   async ready(spec: BrokerCluster["spec"]): Promise<void> {
     await this.create(spec);
     await this.scheduler.advance(2000);
-    this.restarts.length = 0;
+    this.fakes.restarts.length = 0;
     this.writes.length = 0;
   }
 
@@ -272,166 +269,4 @@ export class ClusterWorld {
       ({ metadata, spec }) => `${metadata.name} ${spec.resources?.requests?.storage ?? ""}`,
     );
   }
-
-  #startKubelet(): void {
-    const cache = createInformer({
-      api: this.kube,
-      resource: pods,
-      namespace: NAMESPACE,
-      scheduler: this.scheduler,
-      random: this.#random,
-      logger: silentLogger,
-    });
-    const starting = new Set<string>();
-    const stopping = new Set<string>();
-    cache.onChange(({ object, type }) => {
-      const ready = [...cache.items().values()].filter(isReady).length;
-      this.leastReady = Math.min(this.leastReady, ready);
-      const uid = object.metadata.uid ?? "";
-      if (type === "DELETED") return;
-      if (object.metadata.deletionTimestamp !== undefined) {
-        if (!stopping.has(uid)) this.#background(this.#end(object));
-        stopping.add(uid);
-      } else if (!starting.has(uid)) {
-        starting.add(uid);
-        this.#background(this.#begin(object));
-      }
-    });
-    cache.start();
-    this.#stops.push(() => {
-      cache.stop();
-    });
-  }
-
-  async #begin(pod: Pod): Promise<void> {
-    const { name } = pod.metadata;
-    const runs = this.#options.runs?.(pod) ?? true;
-    await this.kube.replace(pods, NAMESPACE, { ...pod, spec: { ...pod.spec, nodeName: "node" } });
-    await this.#pause(POD_START);
-    await this.#podStatus(pod, runs);
-    if (!runs) return;
-    const id = ordinal(name);
-    await this.#brokerState(id, "running");
-    await this.#pause(CATCH_UP);
-    const now = await this.kube.get(pods, NAMESPACE, name).catch(ignore);
-    if (this.lagging.has(id)) return;
-    if (now?.metadata.uid !== pod.metadata.uid || now?.metadata.deletionTimestamp !== undefined)
-      return;
-    await this.#isr((isr, replicas) => (replicas.includes(id) ? [...new Set([...isr, id])] : isr));
-  }
-
-  async #end(pod: Pod): Promise<void> {
-    const id = ordinal(pod.metadata.name);
-    this.restarts.push(id);
-    await this.#brokerState(id, "fenced");
-    await this.#isr((isr) => (isr.length > 1 ? isr.filter((one) => one !== id) : isr));
-    await this.#pause(POD_STOP);
-    await this.kube.delete(pods, NAMESPACE, pod.metadata.name, { gracePeriodSeconds: 0 });
-  }
-
-  async #podStatus(pod: Pod, runs: boolean): Promise<void> {
-    const now = await this.kube.get(pods, NAMESPACE, pod.metadata.name);
-    if (now.metadata.uid !== pod.metadata.uid) return;
-    const time = "2026-01-01T00:00:00Z";
-    const conditions = [
-      {
-        type: "Ready",
-        status: runs ? ("True" as const) : ("False" as const),
-        lastTransitionTime: time,
-      },
-    ];
-    const waiting = { reason: "ImagePullBackOff", message: "no such image" };
-    const container = {
-      name: "broker",
-      ready: runs,
-      started: runs,
-      restartCount: 0,
-      state: runs ? { running: { startedAt: time } } : { waiting },
-      lastState: {},
-      image: "",
-      imageID: "",
-    };
-    const status = {
-      phase: runs ? ("Running" as const) : ("Pending" as const),
-      conditions,
-      containerStatuses: [container],
-    };
-    await this.kube.replace(pods, NAMESPACE, { ...now, status }, { subresource: "status" });
-  }
-
-  async #brokerState(id: number, state: "running" | "fenced"): Promise<void> {
-    const name = `${NAME}-${id}`;
-    try {
-      await this.kube.create(brokers, NAMESPACE, {
-        apiVersion: API_VERSION,
-        kind: "Broker",
-        metadata: {
-          name,
-          namespace: NAMESPACE,
-          labels: { [CLUSTER_LABEL]: NAME, [BROKER_ID_LABEL]: String(id) },
-        },
-        spec: { cluster: NAME, id },
-      });
-    } catch (error) {
-      if (!(error instanceof AlreadyExistsError)) throw error;
-    }
-    const now = await this.kube.get(brokers, NAMESPACE, name);
-    const status = { ...now.status, epoch: (now.status?.epoch ?? 0) + 1, state };
-    await this.kube.replace(brokers, NAMESPACE, { ...now, status }, { subresource: "status" });
-  }
-
-  async #isr(
-    change: (isr: readonly number[], replicas: readonly number[]) => readonly number[],
-  ): Promise<void> {
-    const { items } = await this.kube.list(partitionSlices, NAMESPACE);
-    for (const { metadata } of items) {
-      for (;;) {
-        const slice = await this.kube.get(partitionSlices, NAMESPACE, metadata.name);
-        const partitions = (slice.status?.partitions ?? []).map((state, at) => ({
-          ...state,
-          isr: change(state.isr, slice.spec.partitions[at]?.replicas ?? []),
-        }));
-        try {
-          await this.kube.replace(
-            partitionSlices,
-            NAMESPACE,
-            { ...slice, status: { partitions } },
-            { subresource: "status" },
-          );
-          break;
-        } catch (error) {
-          if (!(error instanceof ConflictError)) throw error;
-        }
-      }
-    }
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.scheduler.after(ms, resolve));
-  }
-
-  /** A pod that went meanwhile is nobody's business any more. */
-  #background(work: Promise<void>): void {
-    work.catch((error: unknown) => {
-      if (error instanceof NotFoundError || error instanceof ConflictError) return;
-      this.scheduler.after(0, () => {
-        throw error;
-      });
-    });
-  }
-}
-
-function ordinal(name: string): number {
-  return Number(name.slice(name.lastIndexOf("-") + 1));
-}
-
-function isReady({ metadata, status }: Pod): boolean {
-  return (
-    metadata.deletionTimestamp === undefined &&
-    status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") === true
-  );
-}
-
-function ignore(): undefined {
-  return undefined;
 }

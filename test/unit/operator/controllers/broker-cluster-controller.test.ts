@@ -121,7 +121,7 @@ describe("BrokerCluster controller", () => {
       (await world.events()).some((event) => event.startsWith("ChildRestored: Service c-boot")),
     );
     assert.deepEqual(
-      world.restarts.filter((id) => id === 0),
+      world.fakes.restarts.filter((id) => id === 0),
       [],
       "broker 0 was left alone",
     );
@@ -208,7 +208,7 @@ describe("BrokerCluster controller", () => {
     assert.equal(await world.conditions(), "Ready BrokersReady");
     await world.change({ config: { "num.partitions": "2" } });
     await world.scheduler.advance(600_000);
-    assert.deepEqual(world.restarts.toSorted(), [0, 1, 2]);
+    assert.deepEqual(world.fakes.restarts.toSorted(), [0, 1, 2]);
     assert.equal(await world.conditions(), "Ready BrokersReady");
   });
 
@@ -254,7 +254,7 @@ describe("BrokerCluster controller", () => {
       await world.scheduler.advance(2000);
       assert.equal((await world.set()).spec.replicas, 3);
       assert.equal(await world.conditions(), "Ready BrokersReady");
-      assert.deepEqual(world.restarts, [4, 3]);
+      assert.deepEqual(world.fakes.restarts, [4, 3]);
     });
 
     it("names the topics that have more replicas than there would be brokers", async () => {
@@ -279,7 +279,7 @@ describe("BrokerCluster controller", () => {
       await world.change({ brokers: 2 });
       await world.change({ brokers: 3 });
       await world.scheduler.advance(60_000);
-      assert.deepEqual(world.restarts, []);
+      assert.deepEqual(world.fakes.restarts, []);
       assert.equal((await world.set()).spec.replicas, 3);
     });
 
@@ -304,13 +304,13 @@ describe("BrokerCluster controller", () => {
         [1, 2, 0],
         [2, 0, 1],
       ]);
-      world.leastReady = 3;
+      world.fakes.leastReady = 3;
       await world.change({ config: { "num.partitions": "4" } });
       await world.scheduler.advance(30);
       assert.equal(await world.conditions(), "Reconciling RollingRestart");
       await world.scheduler.advance(10_000);
-      assert.deepEqual(world.restarts, [1, 0, 2]);
-      assert.equal(world.leastReady, 2);
+      assert.deepEqual(world.fakes.restarts, [1, 0, 2]);
+      assert.equal(world.fakes.leastReady, 2);
       assert.equal(await world.conditions(), "Ready BrokersReady");
     });
 
@@ -318,19 +318,19 @@ describe("BrokerCluster controller", () => {
       start();
       await world.ready({ brokers: 3 });
       await world.topic("t", [[0, 1, 2]], { minInSyncReplicas: 1 });
-      world.lagging.add(2);
+      world.fakes.lagging.add(2);
       await world.change({}, { "forebay.dev/restart": "now" });
       await world.scheduler.advance(60_000);
-      assert.deepEqual(world.restarts, [2]);
+      assert.deepEqual(world.fakes.restarts, [2]);
       assert.equal(await world.conditions(), "Reconciling RollingRestart");
       assert.equal(
         await world.message("Reconciling"),
         "brokers 0, 1 are still to be restarted; 1 replicas on restarted brokers are not in sync, for example that of t-0 on broker 2",
       );
-      world.lagging.clear();
+      world.fakes.lagging.clear();
       await world.inSync("t", [[0, 1, 2]]);
       await world.scheduler.advance(10_000);
-      assert.deepEqual(world.restarts, [2, 1, 0]);
+      assert.deepEqual(world.fakes.restarts, [2, 1, 0]);
       assert.equal(await world.conditions(), "Ready BrokersReady");
     });
 
@@ -339,13 +339,13 @@ describe("BrokerCluster controller", () => {
       await world.ready({ brokers: 4 });
       await world.topic("t", [[0, 1, 2]]);
       await world.inSync("t", [[0, 1]]);
-      world.lagging.add(2);
+      world.fakes.lagging.add(2);
       await world.change({ image: "forebay:2" });
       await world.scheduler.advance(10_000);
-      assert.deepEqual(world.restarts, [3, 2]);
+      assert.deepEqual(world.fakes.restarts, [3, 2]);
       await world.inSync("t", [[0, 1, 2]]);
       await world.scheduler.advance(10_000);
-      assert.deepEqual(world.restarts, [3, 2, 1, 0]);
+      assert.deepEqual(world.fakes.restarts, [3, 2, 1, 0]);
     });
 
     it("names partitions with one replica before it restarts their broker all the same", async () => {
@@ -366,7 +366,7 @@ describe("BrokerCluster controller", () => {
       const named = first.status?.conditions?.find(({ type }) => type === "RestartInterrupts");
       assert.match(named?.message ?? "", /^2 partitions .*: single-0, single-1$/);
       await world.scheduler.advance(10_000);
-      assert.deepEqual(world.restarts, [1, 0]);
+      assert.deepEqual(world.fakes.restarts, [1, 0]);
       assert.equal(await world.conditions(), "Ready BrokersReady");
       assert((await world.events()).some((event) => event.startsWith("RestartInterrupts: ")));
     });
@@ -377,11 +377,11 @@ describe("BrokerCluster controller", () => {
       await world.topic("t", [[0, 1, 2]]);
       await world.change({ image: "bad" });
       await world.scheduler.advance(60_000);
-      assert.deepEqual(world.restarts, [2], "the others stay as long as it is not ready");
+      assert.deepEqual(world.fakes.restarts, [2], "the others stay as long as it is not ready");
       assert.match((await world.message("Reconciling")) ?? "", /c-2: ImagePullBackOff/);
       await world.change({ image: "good" });
       await world.scheduler.advance(60_000);
-      assert.deepEqual(world.restarts, [2, 2, 1, 0]);
+      assert.deepEqual(world.fakes.restarts, [2, 2, 1, 0]);
       assert.equal(await world.conditions(), "Ready BrokersReady");
     });
 
@@ -400,7 +400,7 @@ describe("BrokerCluster controller", () => {
       await world.ready({ brokers: 3 });
       world.startOperator("forebay:2");
       await world.scheduler.advance(60_000);
-      assert.deepEqual(world.restarts, []);
+      assert.deepEqual(world.fakes.restarts, []);
       assert.equal(
         await world.conditions(),
         "Ready BrokersReady, UpgradeAvailable OperatorChanged",
@@ -411,10 +411,10 @@ describe("BrokerCluster controller", () => {
       );
       await world.change({ brokers: 4 });
       await world.scheduler.advance(10_000);
-      assert.deepEqual(world.restarts, [], "another number of brokers is no reason either");
+      assert.deepEqual(world.fakes.restarts, [], "another number of brokers is no reason either");
       await world.change({}, { "forebay.dev/restart": "1" });
       await world.scheduler.advance(60_000);
-      assert.deepEqual(world.restarts, [3, 2, 1, 0]);
+      assert.deepEqual(world.fakes.restarts, [3, 2, 1, 0]);
       assert.equal(await world.conditions(), "Ready BrokersReady");
       const images = (await world.pods()).map(({ spec }) => spec.containers[0]?.image);
       assert.deepEqual(images, ["forebay:2", "forebay:2", "forebay:2", "forebay:2"]);
@@ -454,7 +454,7 @@ describe("BrokerCluster controller", () => {
       await world.scheduler.advance(100);
       await world.do(world.kube.delete(pods, NAMESPACE, "c-0"));
       await world.scheduler.advance(20_000);
-      assert.deepEqual(world.restarts, [0], "the pod that came meanwhile is left alone");
+      assert.deepEqual(world.fakes.restarts, [0], "the pod that came meanwhile is left alone");
     });
   });
 
@@ -465,7 +465,7 @@ describe("BrokerCluster controller", () => {
       await world.change({ brokers: 2, storage: { size: "20Gi" } });
       await world.scheduler.advance(5000);
       assert.deepEqual(await world.claimSizes(), ["data-c-0 20Gi", "data-c-1 20Gi"]);
-      assert.deepEqual(world.restarts, []);
+      assert.deepEqual(world.fakes.restarts, []);
       assert.equal(await world.conditions(), "Ready BrokersReady");
     });
 

@@ -155,6 +155,10 @@ export class Broker {
       logger,
       panic: this.#environment.panic,
       options: config.logOptions,
+      stopped: () => this.#stopped,
+    }).catch((error: unknown) => {
+      if (this.#stopped) throw new SupersededError("stopped while opening the volume");
+      throw error;
     });
     this.#logs = logs;
     if (this.#stopped) throw new SupersededError("stopped while starting");

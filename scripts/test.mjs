@@ -83,6 +83,7 @@ if (wanted("contract")) suite("contract", 30_000);
 if (wanted("simulation")) suite("simulation", 1_200_000);
 if (wanted("conformance")) suite("conformance", 300_000);
 if (wanted("e2e")) suite("e2e", 300_000);
+if (wanted("faults")) suite("faults", 14_400_000);
 if (wanted("kubernetes")) suite("kubernetes", 600_000);
 rmSync(reports, { recursive: true, force: true });
 if (passed + failed === 0) {

@@ -25,12 +25,17 @@ export function clientOf(cluster: LocalCluster, requestTimeoutMs = 500): KafkaCl
 }
 
 /** Makes a topic and waits until it is ready. */
-export async function createTopic(kube: Kube, name: string, partitions: number): Promise<void> {
+export async function createTopic(
+  kube: Kube,
+  name: string,
+  partitions: number,
+  config?: Readonly<Record<string, string>>,
+): Promise<void> {
   await kube.create(topics, NAMESPACE, {
     apiVersion: "forebay.dev/v1alpha1",
     kind: "Topic",
     metadata: { name },
-    spec: { cluster: "local", partitions },
+    spec: { cluster: "local", partitions, ...(config === undefined ? {} : { config }) },
   });
   await whole(kube);
 }

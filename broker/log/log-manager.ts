@@ -1,4 +1,5 @@
 import { present } from "../../lib/assert.ts";
+import { sleep } from "../../lib/clock.ts";
 import type { Gate } from "../../lib/gate.ts";
 import { Arena } from "./arena.ts";
 import { LogCleaner } from "./compaction/log-cleaner.ts";
@@ -39,8 +40,29 @@ export {
 /** Between two looks at how much of the volume is free. */
 const USAGE_EVERY_MS = 1000;
 
-/** Recovers the volume and opens its logs. Rejects with StorageError when the volume cannot be read. */
+/** Between two tries to open a volume that is full. */
+const FULL_RETRY_MS = 1000;
+
+/**
+ * Recovers the volume and opens its logs. One that is full is waited for: it may grow, and recovery needs some room.
+ * Rejects with StorageError when the volume cannot be read.
+ */
 export async function openLogManager(given: LogManagerOptions): Promise<LogManager> {
+  const { scheduler, logger, stopped = () => false } = given;
+  for (;;) {
+    try {
+      return await openVolume(given);
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== "ENOSPC" || stopped()) throw error;
+      logger.error("the volume is full: it is opened when there is room", {
+        retryMs: FULL_RETRY_MS,
+      });
+      await sleep(scheduler, FULL_RETRY_MS);
+    }
+  }
+}
+
+async function openVolume(given: LogManagerOptions): Promise<LogManager> {
   const { storage, scheduler, random, logger, panic } = given;
   const options = { ...DEFAULT_LOG_OPTIONS, ...given.options };
   const startedAt = scheduler.now();
@@ -66,16 +88,21 @@ export async function openLogManager(given: LogManagerOptions): Promise<LogManag
   });
   const { logs } = recovery;
   const checkpointer = new Checkpointer(context, options, logs, saved);
-  await recovery.load();
-  opened.journal = await Journal.open(
-    { storage, scheduler, logger, arena, fileBytes: options.journalFileBytes, panic },
-    saved.journalPosition,
-    (entry) => recovery.replay(entry),
-  );
-  recovery.finish();
-  // What was replayed is in the segments: once they are synced the journal may forget it.
-  await checkpointer.start();
-  for (const log of logs.values()) await log.rebuildProducers(log.logEndOffset);
+  try {
+    await recovery.load();
+    opened.journal = await Journal.open(
+      { storage, scheduler, logger, arena, fileBytes: options.journalFileBytes, panic },
+      saved.journalPosition,
+      (entry) => recovery.replay(entry),
+    );
+    recovery.finish();
+    // What was replayed is in the segments: once they are synced the journal may forget it.
+    await checkpointer.start();
+    for (const log of logs.values()) await log.rebuildProducers(log.logEndOffset);
+  } catch (error) {
+    for (const log of logs.values()) await log.abandon();
+    throw error;
+  }
   const manager = new JournaledLogManager(given, options, context, volume, logs, checkpointer);
   await manager.start();
   logger.info("logs recovered", {

@@ -61,6 +61,8 @@ export interface LogManagerOptions {
   readonly logger: Logger;
   readonly panic: (error: unknown) => never;
   readonly options?: Partial<LogOptions>;
+  /** Whether to give up waiting for room on a full volume. */
+  readonly stopped?: () => boolean;
 }
 
 /** Of a log until its topic's own configuration is known. */

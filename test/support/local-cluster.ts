@@ -52,8 +52,10 @@ export class LocalCluster {
     this.brokers = brokers;
   }
 
-  static async start(brokers = 3): Promise<LocalCluster> {
+  /** @param prepare is called with its folder before anything is in it */
+  static async start(brokers = 3, prepare?: (directory: string) => void): Promise<LocalCluster> {
     const directory = mkdtempSync(path.join(tmpdir(), "forebay-e2e-"));
+    prepare?.(directory);
     const cluster = new LocalCluster(directory, await freePorts(brokers), brokers);
     await cluster.up();
     return cluster;

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { ProtocolError } from "../../../../broker/errors.ts";
 import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
+import type { LogManager } from "../../../../broker/log/types.ts";
 import { ErrorCode } from "../../../../broker/protocol/error-codes.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
-import { KIB, MIB } from "../../../../lib/units.ts";
+import { HOUR, KIB, MIB } from "../../../../lib/units.ts";
 import { batchOf } from "../../../support/batches.ts";
 import { MemoryStorage } from "../../../support/memory-storage.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
@@ -60,5 +61,43 @@ describe("log: a volume that is nearly full", () => {
     await scheduler.advance(1500);
     assert.equal(logs.room, "ample");
     append();
+  });
+
+  it("is opened when there is room, if it is full at a start", async () => {
+    const scheduler = new VirtualScheduler();
+    const storage = new MemoryStorage();
+    const open = (): Promise<LogManager> =>
+      openLogManager({
+        storage: storage.mount(),
+        scheduler,
+        random: seededRandom(1),
+        logger: silentLogger,
+        panic: (error) => {
+          throw error;
+        },
+        // No checkpoint: all is in the journal, and recovery has to bring it to the segment.
+        options: { checkpointMs: HOUR, checkpointBytes: 1024 * MIB },
+      });
+    const before = await scheduler.until(open());
+    const identity = { topic: "t", topicId: "11111111-1111-4111-8111-111111111111", partition: 0 };
+    const log = await scheduler.until(before.open(identity, DEFAULT_LOG_CONFIG));
+    for (let i = 0; i < 20; i++) log.appendAsLeader(batchOf({ valueBytes: 20 * KIB }), 0, "client");
+    await scheduler.until(before.flush());
+    storage.crash(seededRandom(2));
+
+    for (const bytes of [0, 100 * KIB]) {
+      storage.setCapacity(storage.used() + bytes);
+      let opened: LogManager | undefined;
+      void open().then((logs) => (opened = logs));
+      await scheduler.advance(10_000);
+      assert.equal(opened, undefined, `${bytes} bytes of room`);
+      storage.crash(seededRandom(3));
+    }
+    storage.setCapacity(storage.used());
+    const opening = open();
+    await scheduler.advance(3000);
+    storage.setCapacity(undefined);
+    const logs = await scheduler.until(opening);
+    assert.equal(logs.get(identity.topicId, 0)?.logEndOffset, 20);
   });
 });

@@ -1,0 +1,97 @@
+import { spawnSync } from "node:child_process";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import path from "node:path";
+import type { Random } from "../../lib/random.ts";
+import { MIB, type Bytes } from "../../lib/units.ts";
+
+/** Room for the spare files of a journal and some minutes of load; a broker keeps a twentieth of it free. */
+const VOLUME_BYTES: Bytes = 768 * MIB;
+const BALLAST = "ballast";
+
+/** Where a broker's volume is in the folder of a `forebay local`. */
+export function volumeOf(directory: string, broker: number): string {
+  return path.join(directory, "volumes", `data-local-${broker}`);
+}
+
+/** Puts a small file system, an ext4 in a sparse file, where a broker's volume will be (edge; needs root). */
+export function mountSmall(directory: string, broker: number): void {
+  const folder = volumeOf(directory, broker);
+  const image = path.join(directory, `volume-${broker}.ext4`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(image, "");
+  truncateSync(image, VOLUME_BYTES);
+  run("mkfs.ext4", ["-q", "-F", "-m", "0", image]);
+  run("mount", ["-o", "loop", image, folder]);
+}
+
+export function unmount(directory: string, broker: number): void {
+  run("umount", ["--lazy", volumeOf(directory, broker)]);
+}
+
+/** Fills a volume so that only `leave` bytes are free. */
+export function fill(directory: string, broker: number, leave: Bytes): void {
+  const folder = volumeOf(directory, broker);
+  const { bavail, bsize } = statfsSync(folder);
+  const bytes = bavail * bsize - leave;
+  if (bytes <= 0) return;
+  // What of it does not fit is left out: then the volume is as full as it can be.
+  spawnSync("fallocate", ["-l", String(bytes), path.join(folder, BALLAST)]);
+}
+
+export function empty(directory: string, broker: number): void {
+  rmSync(path.join(volumeOf(directory, broker), BALLAST), { force: true });
+}
+
+/** Size of a volume and what is free of it. */
+export function roomOf(
+  directory: string,
+  broker: number,
+): { readonly capacity: Bytes; readonly free: Bytes } {
+  const { blocks, bavail, bsize } = statfsSync(volumeOf(directory, broker));
+  return { capacity: blocks * bsize, free: bavail * bsize };
+}
+
+/** Segments of a broker's logs whose topic begins with `topic` that nothing is appended to any more. */
+export function closedSegments(directory: string, broker: number, topic: string): string[] {
+  const volume = volumeOf(directory, broker);
+  return readdirSync(volume)
+    .filter((name) => name.startsWith(topic) && !name.endsWith("-delete"))
+    .flatMap((name) => {
+      const folder = path.join(volume, name);
+      const files = readdirSync(folder)
+        .filter((file) => file.endsWith(".log"))
+        .sort();
+      return files.slice(0, -1).map((file) => path.join(folder, file));
+    })
+    .filter((file) => statSync(file).size > 0);
+}
+
+/** Turns one bit of a file around, as disks do that are not well. */
+export function flip(file: string, position: number, random: Random): void {
+  const fd = openSync(file, "r+");
+  try {
+    const byte = Buffer.alloc(1);
+    readSync(fd, byte, 0, 1, position);
+    byte[0] = (byte[0] ?? 0) ^ (1 << random.below(8));
+    writeSync(fd, byte, 0, 1, position);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function run(command: string, args: readonly string[]): void {
+  const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr}`);
+}

@@ -260,6 +260,12 @@ export function brokerConfigDefinition(name: string): ConfigDefinition | undefin
   return BY_NAME.get(name);
 }
 
+/** Why a broker would not start with a configuration, or undefined when it would. */
+export function configProblem(name: string, value: string): string | undefined {
+  const definition = BY_NAME.get(name);
+  return definition === undefined ? undefined : refusal(definition, value);
+}
+
 /** A broker's configuration: given values over defaults, with typed access to what the broker itself uses. */
 export class BrokerConfig {
   readonly #given: ReadonlyMap<string, string>;
@@ -267,8 +273,7 @@ export class BrokerConfig {
   /** Throws on a value that its configuration cannot have. */
   constructor(given: ReadonlyMap<string, string> = new Map()) {
     for (const [name, value] of given) {
-      const definition = BY_NAME.get(name);
-      const reason = definition === undefined ? undefined : refusal(definition, value);
+      const reason = configProblem(name, value);
       if (reason !== undefined) throw new Error(reason);
     }
     this.#given = given;
@@ -282,9 +287,7 @@ export class BrokerConfig {
   with(changes: ReadonlyMap<string, string>): BrokerConfig {
     const merged = new Map(this.#given);
     for (const [name, value] of changes) {
-      const definition = BY_NAME.get(name);
-      if (definition === undefined || refusal(definition, value) === undefined)
-        merged.set(name, value);
+      if (configProblem(name, value) === undefined) merged.set(name, value);
     }
     return new BrokerConfig(merged);
   }

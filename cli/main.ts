@@ -21,7 +21,8 @@ export async function main(args: readonly string[]): Promise<void> {
       }
       case "operator": {
         const { runOperator } = await import("../operator/main.ts");
-        await runOperator(process.env);
+        const { configProblem } = await import("../broker/config.ts");
+        await runOperator(process.env, configProblem);
         return;
       }
       case undefined:

@@ -2,6 +2,7 @@ import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseAllDocuments } from "yaml";
 import type { BrokerCluster } from "../cluster/broker-cluster.ts";
+import { configProblem } from "../broker/config.ts";
 import { API_VERSION, brokerClusters } from "../cluster/resources.ts";
 import type { KubeApi, Resource } from "../kube/api.ts";
 import { ConflictError, NotFoundError } from "../kube/errors.ts";
@@ -149,6 +150,7 @@ async function start(options: LocalOptions, stopping: Promise<void>): Promise<Ru
       kube: api,
       namespace: "",
       brokerImage: "forebay",
+      configProblem,
     });
     const kubelet = await startKubelet({
       ...common,

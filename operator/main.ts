@@ -9,7 +9,7 @@ import { startHealthServer } from "./health-server.ts";
 import { leaderOnlyApi } from "./leader-only-api.ts";
 import { LeaderElector } from "./leader-elector.ts";
 import { addOperatorMetrics } from "./operator-metrics.ts";
-import { startOperator, type Operator } from "./operator.ts";
+import { startOperator, type Operator, type OperatorOptions } from "./operator.ts";
 
 const HTTP_PORT = 8080;
 
@@ -19,8 +19,12 @@ const HTTP_PORT = 8080;
  * FOREBAY_LEASE names a Lease in POD_NAMESPACE: of all operators with it, one acts and the others wait; without it this
  * one acts at once. Resolves when it has stopped after SIGTERM or SIGINT; ends the process with code 1 when it loses the
  * Lease, and 70 on an error that nobody expected.
+ * @param configProblem says why a broker would not start with a configuration
  */
-export async function runOperator(env: NodeJS.ProcessEnv): Promise<void> {
+export async function runOperator(
+  env: NodeJS.ProcessEnv,
+  configProblem?: OperatorOptions["configProblem"],
+): Promise<void> {
   const logger = createLogger({ level: env["FOREBAY_LOG_LEVEL"] ?? "info", format: "json" });
   const fail = (error: unknown): never => {
     logger.error("stopping on an error", {
@@ -43,6 +47,7 @@ export async function runOperator(env: NodeJS.ProcessEnv): Promise<void> {
       random: systemRandom,
       logger,
       brokerImage: env["FOREBAY_BROKER_IMAGE"] ?? "forebay",
+      ...(configProblem === undefined ? {} : { configProblem }),
     });
     void operator.synced.then(() => {
       synced = true;

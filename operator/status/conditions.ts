@@ -33,17 +33,26 @@ export function withConditions(
 /** The three that kstatus reads: Ready; Reconciling while something is under way; Stalled when only a person can help. */
 export function kstatus(
   state:
-    | { readonly is: "ready"; readonly reason: string; readonly message: string }
+    | {
+        readonly is: "ready";
+        readonly reason: string;
+        readonly message: string;
+        /** What is under way all the same. */
+        readonly underWay?: { readonly reason: string; readonly message: string };
+      }
     | { readonly is: "reconciling"; readonly reason: string; readonly message: string }
     | { readonly is: "stalled"; readonly reason: string; readonly message: string },
 ): readonly WantedCondition[] {
   const { is, reason, message } = state;
+  const underWay = is === "reconciling" || is === "stalled" ? undefined : state.underWay;
   const flag = (value: boolean): "True" | "False" => (value ? "True" : "False");
   const also = (value: boolean): { readonly reason: string; readonly message: string } =>
     value ? { reason, message } : { reason: "AsExpected", message: "" };
   return [
     { type: "Ready", status: flag(is === "ready"), reason, message },
-    { type: "Reconciling", status: flag(is === "reconciling"), ...also(is === "reconciling") },
+    underWay === undefined
+      ? { type: "Reconciling", status: flag(is === "reconciling"), ...also(is === "reconciling") }
+      : { type: "Reconciling", status: "True", ...underWay },
     { type: "Stalled", status: flag(is === "stalled"), ...also(is === "stalled") },
   ];
 }

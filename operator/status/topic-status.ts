@@ -20,8 +20,10 @@ export function topicStatus(
   slices: readonly PartitionSlice[],
   wallNow: EpochMillis,
 ): TopicStatus {
-  const counts = countPartitions(slices);
   const shape = finding.kind === "placed" ? finding.shape : undefined;
+  // Chosen replicas may be of any number.
+  const replicas = topic.spec.assignments === undefined ? shape?.replicas : undefined;
+  const counts = countPartitions(slices, replicas);
   const before = topic.status;
   return {
     ...before,
@@ -66,10 +68,11 @@ interface Counts {
   readonly partitions: number;
   readonly offline: number;
   readonly underReplicated: number;
+  /** On the move, or going to be since they are to have another number of replicas. */
   readonly moving: number;
 }
 
-function countPartitions(slices: readonly PartitionSlice[]): Counts {
+function countPartitions(slices: readonly PartitionSlice[], replicas: number | undefined): Counts {
   let partitions = 0;
   let offline = 0;
   let underReplicated = 0;
@@ -82,7 +85,10 @@ function countPartitions(slices: readonly PartitionSlice[]): Counts {
       const adding = placement.adding ?? [];
       const staying = placement.replicas.filter((id) => !adding.includes(id));
       if (state === undefined || !staying.every((id) => state.isr.includes(id))) underReplicated++;
-      if (adding.length > 0 || (placement.removing ?? []).length > 0) moving++;
+      const removing = placement.removing ?? [];
+      const width = placement.replicas.length - removing.length;
+      const isOtherwise = replicas !== undefined && width !== replicas;
+      if (adding.length > 0 || removing.length > 0 || isOtherwise) moving++;
     }
   }
   return { partitions, offline, underReplicated, moving };
@@ -110,12 +116,14 @@ function verdict(finding: TopicFinding, counts: Counts): Parameters<typeof kstat
         setAside === 0
           ? ""
           : `; ${String(setAside)} of spec.assignments name brokers that the cluster is not to have, and do not count`;
-      const found =
-        moving > 0
-          ? `${String(moving)} ${of} are being moved`
-          : `${String(partitions)} partitions have leaders`;
-      const message = `${found}${aside}`;
-      return { is: "ready", reason: "PartitionsOnline", message };
+      const message = `${String(partitions)} partitions have leaders${aside}`;
+      const moves = `${String(moving)} ${of} are being moved`;
+      return {
+        is: "ready",
+        reason: "PartitionsOnline",
+        message,
+        ...(moving > 0 ? { underWay: { reason: "MovingReplicas", message: moves } } : {}),
+      };
     }
   }
 }

@@ -173,11 +173,13 @@ export class OperatorWorld {
   /** The cluster and all its topics are Ready as they are wished now, and nothing moves. */
   isReady(): boolean {
     const clusters = this.all(brokerClusters);
+    const isTrue = ({ status }: BrokerCluster | Topic, type: string): boolean =>
+      status?.conditions?.some((one: Condition) => one.type === type && one.status === "True") ===
+      true;
     const ready = (object: BrokerCluster | Topic): boolean =>
       object.status?.observedGeneration === object.metadata.generation &&
-      object.status?.conditions?.some(
-        (one: Condition) => one.type === "Ready" && one.status === "True",
-      ) === true;
+      isTrue(object, "Ready") &&
+      !isTrue(object, "Reconciling");
     return (
       [...clusters, ...this.all(topics)].every(ready) &&
       clusters.every(

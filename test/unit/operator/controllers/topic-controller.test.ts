@@ -299,6 +299,26 @@ describe("topic controller", () => {
     assert.equal((await world.slices())[0]?.replicas.length, 3);
   });
 
+  it("is ready and reconciling at once while its replicas are not as many as are wanted", async () => {
+    world = new World();
+    await world.cluster(3);
+    await world.registered(undefined, undefined, undefined);
+    await world.topic("orders", { partitions: 2, replicas: 3 });
+    await world.scheduler.advance(100);
+    await world.elect("orders-000");
+    await world.scheduler.advance(2000);
+    assert.equal(await world.condition("orders"), "Ready PartitionsOnline");
+    const topic = await world.read("orders");
+    await world.do(
+      world.kube.replace(topics, NAMESPACE, { ...topic, spec: { ...topic.spec, replicas: 2 } }),
+    );
+    await world.scheduler.advance(100);
+    assert.equal(
+      await world.condition("orders"),
+      "Ready PartitionsOnline, Reconciling MovingReplicas",
+    );
+  });
+
   it("counts partitions that lack a replica or a leader", async () => {
     world = new World();
     await world.cluster(3);

@@ -10,14 +10,18 @@ import {
  * A journal is a stream of entries at growing positions, cut into files. A file begins with a header that says at
  * which position; an entry says its own, so that what a recycled file held before is never taken for new. (pure)
  *
- * Entry: crc u32, length u32, position f64, kind u8, 3 spare, topic id 16, partition u32, offset f64, payload. The
- * checksum covers all of the entry but, in an append, the part of the batch that the batch's own checksum covers.
+ * Entry: crc u32, length u32, position f64, kind u8, how far behind it the last sync had come u24 (in units of 64 bytes,
+ * rounded up, plus one; 0 if that is not said), topic id 16, partition u32, offset f64, payload. The checksum covers all of
+ * the entry but, in an append, the part of the batch that the batch's own checksum covers.
  */
 export const ENTRY_HEADER_BYTES = 48;
 export const FILE_HEADER_BYTES = 4096;
 const FILE_MAGIC = 0x464a_4c31;
 /** Of a batch, the bytes before those under its own checksum. */
 const BATCH_UNCOVERED_BYTES = 21;
+
+const SYNCED_UNIT_BYTES = 64;
+const SYNCED_MOST = 0xff_ffff;
 
 export const EntryKind = {
   /** A record batch at its offset. */
@@ -47,12 +51,14 @@ export function sealEntry(
   at: number,
   length: number,
   journalPosition: number,
+  synced: number,
   head: EntryHead,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(at + 4, length);
   view.setFloat64(at + 8, journalPosition);
-  view.setUint32(at + 16, head.kind << 24);
+  const behind = Math.ceil((journalPosition - synced) / SYNCED_UNIT_BYTES) + 1;
+  view.setUint32(at + 16, (head.kind << 24) | (behind > SYNCED_MOST ? 0 : behind));
   bytes.set(head.topicId, at + 20);
   view.setUint32(at + 36, head.partition);
   view.setFloat64(at + 40, head.offset);
@@ -67,6 +73,8 @@ function coveredBytes(kind: number, length: number): number {
 
 export interface Entry extends EntryHead {
   readonly payload: Uint8Array;
+  /** All before this journal position was on stable storage when the entry was made; 0 if it does not say. */
+  readonly syncedBefore: number;
   /** Where the next entry is. */
   readonly next: number;
 }
@@ -92,14 +100,46 @@ export function readEntry(
     if (size !== payload.length || size < BATCH_HEADER_BYTES) return undefined;
     if (!crcMatches(payload, batchHeaderAt(payload, 0, size))) return undefined;
   }
+  const behind = view.getUint32(at + 16) & SYNCED_MOST;
   return {
     kind,
+    syncedBefore: behind === 0 ? 0 : journalPosition - (behind - 1) * SYNCED_UNIT_BYTES,
     topicId: bytes.subarray(at + 20, at + 36),
     partition: view.getUint32(at + 36),
     offset: view.getFloat64(at + 40),
     payload,
     next: at + length,
   };
+}
+
+/** What the entry with which `bytes` begin says of its position, if there is one. */
+export function positionOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getFloat64(8);
+}
+
+/**
+ * Whether behind `at`, where no whole entry is, one lies that was made when more than that was on stable storage: then this
+ * is no torn tail, what was synced has been damaged since.
+ * @param journalPosition of `at`
+ */
+export function syncedBeyond(bytes: Uint8Array, at: number, journalPosition: number): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const last = bytes.length - ENTRY_HEADER_BYTES;
+  const [least, most] = [highWord(journalPosition), highWord(journalPosition + bytes.length - at)];
+  for (let here = at + 1; here <= last; here++) {
+    const high = view.getUint32(here + 8);
+    if (high < least || high > most) continue;
+    const entry = readEntry(bytes, here, journalPosition + here - at);
+    if (entry !== undefined && entry.syncedBefore > journalPosition) return true;
+  }
+  return false;
+}
+
+/** Of a position as an entry has it, the first four bytes; they grow with it. */
+function highWord(position: number): number {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, position);
+  return view.getUint32(0);
 }
 
 /** The first bytes of a journal file: the position of its first entry. */

@@ -10,7 +10,9 @@ import {
   FILE_HEADER_BYTES,
   readEntry,
   readFileHeader,
+  positionOf,
   sealEntry,
+  syncedBeyond,
 } from "./journal-format.ts";
 import { type Storage, StorageError, type StorageFile } from "./storage.ts";
 
@@ -79,9 +81,14 @@ export class Journal {
   #file: OpenJournalFile | undefined;
   #files: JournalFile[] = [];
   #spares: string[] = [];
+  /** Damaged files and those that were not replayed because of them: removed once they are not needed. */
+  #forfeited: string[] = [];
   #nextName = 0;
+  /** Entries that had been synced are damaged or missing: what was replayed is not all that was stable. */
+  readonly damaged: boolean;
 
-  private constructor(options: JournalOptions, position: number) {
+  private constructor(options: JournalOptions, position: number, damaged: boolean) {
+    this.damaged = damaged;
     this.#storage = options.storage;
     this.#scheduler = options.scheduler;
     this.#logger = options.logger;
@@ -93,12 +100,15 @@ export class Journal {
   }
 
   /**
-   * Opens the journal and hands every whole entry from `from` on to `replay`, in order. A torn tail is cut there.
+   * Opens the journal and hands every whole entry from `from` on to `replay`, in order. A torn tail is cut there; what was
+   * synced and is not whole makes the journal a damaged one.
+   * @param clean nothing behind `from` counts
    */
   static async open(
     options: JournalOptions,
     from: number,
     replay: (entry: Entry) => Promise<void> | void,
+    clean = false,
   ): Promise<Journal> {
     const { storage } = options;
     await storage.makeDirectory(DIRECTORY);
@@ -122,17 +132,29 @@ export class Journal {
     }
     found.sort((a, b) => a.start - b.start);
     let position = from;
+    let damaged = false;
     for (const [index, file] of found.entries()) {
       const next = found[index + 1];
-      // Wholly before the checkpoint, or not connected to what was replayed so far.
-      if ((next !== undefined && next.start <= position) || file.start > position) continue;
-      position = await replayFile(options, file, position, replay);
+      // Wholly before the checkpoint.
+      if (next !== undefined && next.start <= position) continue;
+      if (file.start > position) {
+        // A file is begun when all before it is synced.
+        damaged = true;
+        break;
+      }
+      const replayed = await replayFile(options, file, position, replay);
+      position = replayed.position;
       file.end = position;
+      damaged ||= next === undefined && !clean && syncedBeyond(...replayed.rest);
     }
-    const journal = new Journal(options, position);
+    for (const name of stale) damaged ||= await saysSynced(storage, name, position);
+    const journal = new Journal(options, position, damaged && !clean);
     journal.#nextName = highest + 1;
-    journal.#files = found.map(({ name, start, end }) => ({ name, start, end }));
-    journal.#spares = stale;
+    if (journal.damaged) journal.#forfeited = [...found.map(({ name }) => name), ...stale];
+    else {
+      journal.#files = found.map(({ name, start, end }) => ({ name, start, end }));
+      journal.#spares = stale;
+    }
     return journal;
   }
 
@@ -161,7 +183,7 @@ export class Journal {
     const at = extent.filled;
     const payloadAt = at + ENTRY_HEADER_BYTES;
     fill(extent.bytes, payloadAt);
-    sealEntry(extent.bytes, at, length, this.#appended, head);
+    sealEntry(extent.bytes, at, length, this.#appended, this.#synced, head);
     extent.filled = at + length;
     this.#appended += length;
     this.#arena.unsyncedBytes += length;
@@ -188,6 +210,8 @@ export class Journal {
 
   /** Entries before `position` are not needed any more: their files are kept as spares or removed. */
   async freeBefore(position: number): Promise<void> {
+    for (const name of this.#forfeited) await this.#storage.remove(`${DIRECTORY}/${name}`);
+    this.#forfeited = [];
     const current = this.#file?.info;
     const freed = this.#files.filter((file) => file !== current && file.end <= position);
     if (freed.length === 0) return;
@@ -323,27 +347,50 @@ export interface JournalOptions {
   readonly panic: (error: unknown) => never;
 }
 
-/** Replays one file's entries from `position`. @returns the position behind the last whole one. */
+/**
+ * Replays one file's entries from `position`.
+ * @returns the position behind the last whole one, and where in which bytes that is
+ */
 async function replayFile(
   options: JournalOptions,
   file: JournalFile & { readonly bytes: number },
   position: number,
   replay: (entry: Entry) => Promise<void> | void,
-): Promise<number> {
-  const open = await options.storage.open(`${DIRECTORY}/${file.name}`, "existing");
+): Promise<{
+  readonly position: number;
+  readonly rest: readonly [bytes: Uint8Array, at: number, position: number];
+}> {
+  const skip = FILE_HEADER_BYTES + (position - file.start);
+  const bytes = await contentOf(options.storage, file.name, skip);
+  let at = 0;
+  for (;;) {
+    const entry = readEntry(bytes, at, position + at);
+    if (entry === undefined) break;
+    await replay(entry);
+    at = entry.next;
+  }
+  return { position: position + at, rest: [bytes, at, position + at] };
+}
+
+/** Whether a file whose header cannot be read holds an entry that was made when more than `position` was synced. */
+async function saysSynced(storage: Storage, name: string, position: number): Promise<boolean> {
+  const bytes = await contentOf(storage, name, FILE_HEADER_BYTES);
+  if (bytes.length < ENTRY_HEADER_BYTES) return false;
+  const start = positionOf(bytes);
+  for (let at = 0; ;) {
+    const entry = readEntry(bytes, at, start + at);
+    if (entry === undefined) return false;
+    if (entry.syncedBefore > position) return true;
+    at = entry.next;
+  }
+}
+
+async function contentOf(storage: Storage, name: string, skip: number): Promise<Uint8Array> {
+  const open = await storage.open(`${DIRECTORY}/${name}`, "existing");
   try {
-    const skip = FILE_HEADER_BYTES + (position - file.start);
-    const content = new Uint8Array(Math.max(0, file.bytes - skip));
+    const content = new Uint8Array(Math.max(0, open.size - skip));
     const filled = await open.read(skip, content);
-    const bytes = content.subarray(0, filled);
-    let at = 0;
-    for (;;) {
-      const entry = readEntry(bytes, at, position + at);
-      if (entry === undefined) break;
-      await replay(entry);
-      at = entry.next;
-    }
-    return position + at;
+    return content.subarray(0, filled);
   } finally {
     await open.close();
   }

@@ -20,6 +20,7 @@ import { StorageError } from "./storage.ts";
 import type { CompactionStats, LogConfig, LogIdentity, LogManager, PartitionLog } from "./types.ts";
 import { type Room, VolumeRoom } from "./volume-room.ts";
 import {
+  disownVolume,
   doomedDirectory,
   identifyVolume,
   logDirectory,
@@ -66,7 +67,7 @@ async function openVolume(given: LogManagerOptions): Promise<LogManager> {
   const { storage, scheduler, random, logger, panic } = given;
   const options = { ...DEFAULT_LOG_OPTIONS, ...given.options };
   const startedAt = scheduler.now();
-  const volume = await identifyVolume(storage, random);
+  let volume = await identifyVolume(storage, random);
   const arena = new Arena({ ...options, budgetBytes: options.tailBytes });
   const opened: { journal?: Journal; checkpointer?: Checkpointer } = {};
   const context: LogContext = {
@@ -89,13 +90,22 @@ async function openVolume(given: LogManagerOptions): Promise<LogManager> {
   const { logs } = recovery;
   const checkpointer = new Checkpointer(context, options, logs, saved);
   try {
-    await recovery.load();
+    await recovery.load(random);
     opened.journal = await Journal.open(
       { storage, scheduler, logger, arena, fileBytes: options.journalFileBytes, panic },
       saved.journalPosition,
       (entry) => recovery.replay(entry),
+      saved.clean,
     );
-    recovery.finish();
+    const damage = [
+      ...(opened.journal.damaged ? ["entries of the journal that were synced"] : []),
+      ...recovery.damage(),
+    ];
+    if (damage.length > 0) {
+      // Before the first checkpoint, after which nobody could tell.
+      logger.error("the volume is damaged: it counts as a new one", { damage });
+      volume = await disownVolume(storage, random);
+    }
     // What was replayed is in the segments: once they are synced the journal may forget it.
     await checkpointer.start();
     for (const log of logs.values()) await log.rebuildProducers(log.logEndOffset);

@@ -1,6 +1,7 @@
 import type { Checkpoint } from "./checkpoints.ts";
 import { type Entry, EntryKind } from "./journal-format.ts";
 import { recoverSwap } from "./compaction/segment-swap.ts";
+import type { Random } from "../../lib/random.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogContext } from "./log-context.ts";
 import { DEFAULT_LOG_CONFIG } from "./log-options.ts";
@@ -8,7 +9,6 @@ import { JournaledLog } from "./partition-log.ts";
 import { ProducerState } from "./producer-state.ts";
 import { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
-import { StorageError } from "./storage.ts";
 import type { LogIdentity } from "./types.ts";
 import { logDirectories, logKey, readIdentity, uuidBytes, uuidText } from "./volume.ts";
 
@@ -25,6 +25,8 @@ export class Recovery {
   readonly #onUnwritten: (log: JournaledLog) => void;
   /** Logs whose files end before their recovery point: right only if the journal says that they were cut. */
   readonly #short = new Map<string, number>();
+  /** Folders with records that do not say of which log they are. */
+  readonly #nobodys: string[] = [];
 
   constructor(context: LogContext, saved: Checkpoint, onUnwritten: (log: JournaledLog) => void) {
     this.#context = context;
@@ -33,17 +35,33 @@ export class Recovery {
   }
 
   /** Opens every log as of the last checkpoint. */
-  async load(): Promise<void> {
+  async load(random: Random): Promise<void> {
     const { storage, logger } = this.#context;
     for (const directory of await logDirectories(storage)) {
       const identity = await readIdentity(storage, directory);
       if (identity === undefined) {
-        logger.warn("folder without partition metadata is left alone", { directory });
+        if (!(await this.#holdsRecords(directory))) continue;
+        // Whose it is was on stable storage before anything was written to it.
+        const aside = `${directory}.${Buffer.from(random.uuid()).toString("hex")}-damaged`;
+        logger.error("a folder does not say whose it is: put aside", { directory, aside });
+        await storage.rename(directory, aside);
+        this.#nobodys.push(directory);
         continue;
       }
       const log = await this.#load(directory, identity);
       this.logs.set(logKey(identity.topicId, identity.partition), log);
     }
+  }
+
+  async #holdsRecords(directory: string): Promise<boolean> {
+    const { storage } = this.#context;
+    for (const name of await storage.list(directory)) {
+      if (!name.endsWith(".log")) continue;
+      const file = await storage.open(`${directory}/${name}`, "existing");
+      await file.close();
+      if (file.size > 0) return true;
+    }
+    return false;
   }
 
   /** What a log's files hold beyond the checkpoint is not trusted, the journal has it. */
@@ -142,8 +160,11 @@ export class Recovery {
     const log = this.logs.get(key);
     // The log was deleted after the entry was written.
     if (log === undefined) return;
+    // Until the journal says how the files came to be short, nothing fits behind their end.
+    const fits = !this.#short.has(key);
     switch (entry.kind) {
       case EntryKind.append:
+        if (!fits) return;
         if (entry.offset >= log.logEndOffset) await log.replayAppend(entry.payload);
         else log.confirmEpoch(entry.payload);
         return;
@@ -158,6 +179,7 @@ export class Recovery {
         await log.truncateFullyAndStartAt(entry.offset);
         return;
       case EntryKind.epoch:
+        if (!fits) return;
         log.assignEpoch(
           new DataView(entry.payload.buffer, entry.payload.byteOffset).getInt32(0),
           entry.offset,
@@ -168,13 +190,13 @@ export class Recovery {
     }
   }
 
-  /** After the last entry. Throws StorageError when files end before what was synced. */
-  finish(): void {
-    for (const [log, recoveryPoint] of this.#short) {
-      throw new StorageError(
-        "EIO",
-        `segments of ${log} end before ${recoveryPoint}, which was synced`,
-      );
-    }
+  /** After the last entry: what was synced and is not there any more. */
+  damage(): string[] {
+    return [
+      ...this.#nobodys.map((directory) => `metadata of ${directory}`),
+      ...[...this.#short].map(
+        ([log, recoveryPoint]) => `segments of ${log}, which end before ${String(recoveryPoint)}`,
+      ),
+    ];
   }
 }

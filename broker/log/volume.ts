@@ -20,16 +20,30 @@ export async function identifyVolume(storage: Storage, random: Random): Promise<
       .split("\n")
       .map((line) => line.split("=", 2) as [string, string]),
   );
-  const storageId = values.get("storage.id") ?? Buffer.from(random.uuid()).toString("hex");
-  const storageGeneration = Number(values.get("storage.generation") ?? 0) + 1;
+  await storage.makeDirectory(".");
+  return recordIdentity(storage, {
+    storageId: values.get("storage.id") ?? newStorageId(random),
+    storageGeneration: Number(values.get("storage.generation") ?? 0) + 1,
+  });
+}
+
+/** Makes it another volume: what the cluster counted on when it was the old one is not all there (C6). */
+export function disownVolume(storage: Storage, random: Random): Promise<VolumeIdentity> {
+  return recordIdentity(storage, { storageId: newStorageId(random), storageGeneration: 1 });
+}
+
+function newStorageId(random: Random): string {
+  return Buffer.from(random.uuid()).toString("hex");
+}
+
+async function recordIdentity(storage: Storage, identity: VolumeIdentity): Promise<VolumeIdentity> {
   const lines = [
     "version=1",
-    `storage.id=${storageId}`,
-    `storage.generation=${String(storageGeneration)}`,
+    `storage.id=${identity.storageId}`,
+    `storage.generation=${String(identity.storageGeneration)}`,
   ];
-  await storage.makeDirectory(".");
   await storage.writeFileAtomic(META, Buffer.from(`${lines.join("\n")}\n`));
-  return { storageId, storageGeneration };
+  return identity;
 }
 
 /** The folder of a log, as Kafka names it. */

@@ -1,7 +1,22 @@
+import { statSync, truncateSync } from "node:fs";
+import path from "node:path";
 import { MIB, SECOND, type Millis } from "../../lib/units.ts";
+import { whole } from "../../bench/load/local.ts";
+import { brokers } from "../../cluster/resources.ts";
+import { eventually } from "../support/local-cluster.ts";
+import { damageJournal } from "./journal-damage.ts";
 import { TOPIC_PREFIX } from "./load.ts";
 import { type Cut, type Party, parted } from "./network.ts";
-import { closedSegments, empty, fill, flip, roomOf } from "./volumes.ts";
+import {
+  activeSegments,
+  closedSegments,
+  empty,
+  fill,
+  flip,
+  journalFolder,
+  logFolders,
+  roomOf,
+} from "./volumes.ts";
 import {
   brokerIds,
   frozen,
@@ -18,8 +33,6 @@ import {
 export interface FaultKind {
   /** It needs a network and volumes of its own, and so root. */
   readonly needsRoot?: boolean;
-  /** It destroys what is on a disk: nothing else may happen before all replicas are in sync again. */
-  readonly destroys?: boolean;
   /** @returns what exactly was done */
   readonly strike: (world: World) => Promise<string>;
 }
@@ -207,7 +220,6 @@ export const FAULT_KINDS: Readonly<Record<string, FaultKind>> = {
     },
   },
   segmentDamaged: {
-    destroys: true,
     strike: async (world) => {
       const id = await someBroker(world);
       let flips = 0;
@@ -219,6 +231,58 @@ export const FAULT_KINDS: Readonly<Record<string, FaultKind>> = {
         }
       });
       return `a bit in each of ${flips} closed segments of broker ${id}, which was killed`;
+    },
+  },
+  journalDamaged: {
+    strike: async (world) => {
+      const id = await someBroker(world);
+      let what = "";
+      await whileDown(world, id, (directory) => {
+        what = damageJournal(journalFolder(directory, id), world.random);
+      });
+      return `${what} of broker ${id}, which was killed`;
+    },
+  },
+  metadataDamaged: {
+    strike: async (world) => {
+      const id = await someBroker(world);
+      let log = "";
+      await whileDown(world, id, (directory) => {
+        const folders = logFolders(directory, id, TOPIC_PREFIX);
+        const folder = pick(world, folders);
+        truncateSync(path.join(folder, "partition.metadata"), world.random.below(20));
+        log = path.basename(folder);
+      });
+      return `${log} of broker ${id}, which was killed, does not say whose it is`;
+    },
+  },
+  indexDamaged: {
+    strike: async (world) => {
+      const id = await someBroker(world);
+      let flips = 0;
+      await whileDown(world, id, (directory) => {
+        for (const segment of closedSegments(directory, id, TOPIC_PREFIX)) {
+          const index = segment.replace(/\.log$/, ".index");
+          const { size } = statSync(index);
+          if (size === 0) continue;
+          flip(index, world.random.below(size), world.random);
+          flips++;
+        }
+      });
+      return `a bit in each of ${flips} indexes of broker ${id}, which was killed`;
+    },
+  },
+  segmentShort: {
+    strike: async (world) => {
+      const id = await someBroker(world);
+      let what = "";
+      await whileDown(world, id, (directory) => {
+        const file = pick(world, activeSegments(directory, id, TOPIC_PREFIX));
+        const { size } = statSync(file);
+        truncateSync(file, world.random.below(size + 1));
+        what = path.basename(path.dirname(file));
+      });
+      return `the active segment of ${what} of broker ${id}, which was killed, is cut short`;
     },
   },
 };
@@ -252,16 +316,32 @@ async function filled(
   return `volume of broker ${id}: ${Math.round(leave / 1024)} KiB left ${what}`;
 }
 
-/** Kills a broker and does something to its volume before the kubelet starts it again. */
+/**
+ * Kills a broker and does something to its volume before the kubelet starts it again. Resolves when it is back: what is
+ * promised is promised while no more than one volume has lost something.
+ */
 async function whileDown(
   world: World,
   id: number,
   work: (directory: string) => void,
 ): Promise<void> {
+  await whole(world.kube);
+  const epoch = await epochOf(world, id);
   const pid = await pidOf(world, id);
   await frozen(pidOfLocal(world), async () => {
     kill([pid]);
     await pause(100);
     work(world.cluster.directory);
   });
+  await eventually(
+    async () => ((await epochOf(world, id)) ?? 0) > (epoch ?? 0) || undefined,
+    `a new start of broker ${id}`,
+    60_000,
+  );
+}
+
+/** The broker's epoch, while it runs. */
+async function epochOf({ kube }: World, id: number): Promise<number | undefined> {
+  const { status } = await kube.get(brokers, "default", `local-${id}`);
+  return status?.state === "running" ? status.epoch : undefined;
 }

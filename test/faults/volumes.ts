@@ -63,19 +63,34 @@ export function roomOf(
   return { capacity: blocks * bsize, free: bavail * bsize };
 }
 
-/** Segments of a broker's logs whose topic begins with `topic` that nothing is appended to any more. */
-export function closedSegments(directory: string, broker: number, topic: string): string[] {
+/** Folders of a broker's logs whose topic begins with `topic`. */
+export function logFolders(directory: string, broker: number, topic: string): string[] {
   const volume = volumeOf(directory, broker);
   return readdirSync(volume)
-    .filter((name) => name.startsWith(topic) && !name.endsWith("-delete"))
-    .flatMap((name) => {
-      const folder = path.join(volume, name);
-      const files = readdirSync(folder)
-        .filter((file) => file.endsWith(".log"))
-        .sort();
-      return files.slice(0, -1).map((file) => path.join(folder, file));
-    })
+    .filter((name) => name.startsWith(topic) && /-\d+$/.test(name))
+    .map((name) => path.join(volume, name));
+}
+
+/** The newest segments of these logs that are not empty. */
+export function activeSegments(directory: string, broker: number, topic: string): string[] {
+  return logFolders(directory, broker, topic).flatMap((folder) => segmentsOf(folder).slice(-1));
+}
+
+/** Those that nothing is appended to any more. */
+export function closedSegments(directory: string, broker: number, topic: string): string[] {
+  return logFolders(directory, broker, topic).flatMap((folder) => segmentsOf(folder).slice(0, -1));
+}
+
+function segmentsOf(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".log"))
+    .sort()
+    .map((file) => path.join(folder, file))
     .filter((file) => statSync(file).size > 0);
+}
+
+export function journalFolder(directory: string, broker: number): string {
+  return path.join(volumeOf(directory, broker), "journal");
 }
 
 /** Turns one bit of a file around, as disks do that are not well. */

@@ -172,10 +172,10 @@ export const PLANTS: readonly Plant[] = [
     edits: [
       {
         file: "broker/log/journal.ts",
-        find: "      await replay(entry);\n",
+        find: "    await replay(entry);\n",
         replace:
-          "      if (readEntry(bytes, entry.next, position + entry.next) === undefined) break;\n" +
-          "      await replay(entry);\n",
+          "    if (readEntry(bytes, entry.next, position + entry.next) === undefined) break;\n" +
+          "    await replay(entry);\n",
       },
     ],
   },

@@ -16,12 +16,13 @@ const TOPIC = Uint8Array.from({ length: 16 }, (_, i) => i * 3);
 const POSITION = 2 ** 40 + 17;
 /** Bytes of the header that mean nothing, but are under the checksum of their word. */
 const AT = 5;
+const SYNCED_BEHIND = 1000;
 
 function sealed(kind: EntryKindValue, payload: Uint8Array): Uint8Array {
   const length = ENTRY_HEADER_BYTES + payload.length;
   const bytes = new Uint8Array(AT + length + 7);
   bytes.set(payload, AT + ENTRY_HEADER_BYTES);
-  sealEntry(bytes, AT, length, POSITION, {
+  sealEntry(bytes, AT, length, POSITION, POSITION - SYNCED_BEHIND, {
     kind,
     topicId: TOPIC,
     partition: 12,
@@ -52,6 +53,7 @@ describe("journal entry", () => {
           topicId: [...TOPIC],
           partition: 12,
           offset: 2 ** 45,
+          syncedBefore: POSITION - 1024,
           payload: [...payload],
           next: AT + ENTRY_HEADER_BYTES + payload.length,
         } satisfies Omit<Entry, "topicId" | "payload"> & Record<"topicId" | "payload", number[]>,
@@ -75,6 +77,24 @@ describe("journal entry", () => {
     it(`of kind ${name} is refused at another journal position, as in a recycled file`, () => {
       assert.equal(readEntry(bytes, AT, POSITION + 1), undefined);
       assert.equal(readEntry(bytes, AT, 0), undefined);
+    });
+  }
+
+  const BEHIND: readonly (readonly [synced: number, said: number])[] = [
+    [POSITION, POSITION],
+    [POSITION - 1, POSITION - 64],
+    [POSITION - 64, POSITION - 64],
+    [POSITION - 2 ** 29, POSITION - 2 ** 29],
+    // Too far to be said.
+    [POSITION - 2 ** 30, 0],
+  ];
+  for (const [synced, said] of BEHIND) {
+    it(`says what was synced ${POSITION - synced} bytes before it, never too much`, () => {
+      const bytes = new Uint8Array(ENTRY_HEADER_BYTES);
+      const head = { kind: EntryKind.truncate, topicId: TOPIC, partition: 0, offset: 0 };
+      sealEntry(bytes, 0, ENTRY_HEADER_BYTES, POSITION, synced, head);
+      assert.equal(readEntry(bytes, 0, POSITION)?.syncedBefore, said);
+      assert.ok(said <= synced);
     });
   }
 

@@ -256,4 +256,63 @@ describe("journal", () => {
       });
     });
   }
+
+  describe("with damage on disk", () => {
+    const FIRST = "journal/0000000000.journal";
+    const SECOND = "journal/0000000001.journal";
+    const entry = (number: number): number => FILE_HEADER_BYTES + number * ENTRY_BYTES + 30;
+
+    /** Seven entries in two files, each synced by itself but for the last two. */
+    async function written(): Promise<Bench> {
+      const bench = new Bench();
+      const journal = await bench.open();
+      const client = new Client();
+      for (const offset of range(0, 7)) {
+        append(journal, client, offset);
+        if (offset !== 5) await bench.scheduler.until(journal.flush());
+      }
+      await bench.scheduler.until(journal.close());
+      return bench;
+    }
+
+    const CASES: readonly {
+      readonly what: string;
+      readonly at: readonly [file: string, position: number];
+      readonly replayed: number;
+      readonly damaged: boolean;
+    }[] = [
+      { what: "in the first entry", at: [FIRST, entry(0)], replayed: 0, damaged: true },
+      { what: "in an entry", at: [FIRST, entry(2)], replayed: 2, damaged: true },
+      { what: "in the last entry of a file", at: [FIRST, entry(4)], replayed: 4, damaged: true },
+      { what: "in the header of a file", at: [FIRST, 5], replayed: 0, damaged: true },
+      { what: "in the header of the last file", at: [SECOND, 5], replayed: 5, damaged: false },
+      // They were written together: a crash could have left only the second one.
+      { what: "in one of the last", at: [SECOND, entry(0)], replayed: 5, damaged: false },
+      { what: "in the last one", at: [SECOND, entry(1)], replayed: 6, damaged: false },
+    ];
+    for (const { what, at, replayed, damaged } of CASES) {
+      it(`${what} ends there, and ${damaged ? "knows" : "takes it for a torn tail"}`, async () => {
+        const bench = await written();
+        bench.memory.corrupt(...at);
+        const offsets: number[] = [];
+        const journal = await bench.open(0, (offset) => offsets.push(offset));
+        assert.deepEqual(offsets, range(0, replayed));
+        assert.equal(journal.damaged, damaged);
+      });
+    }
+
+    it("is whole again once that was coped with", async () => {
+      const bench = await written();
+      bench.memory.corrupt(FIRST, entry(2));
+      const journal = await bench.open();
+      await bench.scheduler.until(journal.freeBefore(journal.position));
+      append(journal, new Client(), 100);
+      await bench.scheduler.until(journal.flush());
+      await bench.scheduler.until(journal.close());
+      const offsets: number[] = [];
+      const again = await bench.open(2 * ENTRY_BYTES, (offset) => offsets.push(offset));
+      assert.deepEqual(offsets, [100]);
+      assert.equal(again.damaged, false);
+    });
+  });
 });

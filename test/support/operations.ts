@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { BrokerId } from "../../cluster/broker.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
-import { brokerClusters, partitionSlices, topics } from "../../cluster/resources.ts";
+import { brokerClusters, brokers, partitionSlices, topics } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi, Resource } from "../../kube/api.ts";
 import { ConflictError, NotFoundError } from "../../kube/errors.ts";
@@ -86,6 +86,14 @@ export class Operations {
     });
   }
 
+  /** Waits until every replica is in sync, whatever the operator says. */
+  async inSync(): Promise<void> {
+    await this.#eventually(
+      async () => ((await this.slices()).every(isWhole) ? true : undefined),
+      "all replicas in sync",
+    );
+  }
+
   /** Waits until a condition of the cluster is true for a reason. @returns its message */
   async told(type: string, reason: string): Promise<string> {
     return this.#eventually(async () => {
@@ -98,7 +106,7 @@ export class Operations {
   }
 
   /** Another number of brokers, with more or fewer. @returns replicas copied and how many had to be */
-  async scale(brokers: number): Promise<{
+  async scale(count: number): Promise<{
     readonly moved: number;
     readonly least: number;
     readonly mostAtOnce: number;
@@ -108,20 +116,35 @@ export class Operations {
     const arrivals = new ReplicaArrivals(kube, namespace);
     try {
       await arrivals.synced;
-      await this.changeCluster({ brokers });
+      await this.changeCluster({ brokers: count });
       await this.settled();
     } finally {
       arrivals.stop();
     }
     const counts = replicaCounts(await this.slices());
-    assert.deepEqual([...counts.keys()].sort(), [...Array(brokers).keys()], "replicas by broker");
-    const uneven = Math.max(...counts.values()) - Math.min(...counts.values());
-    assert.ok(uneven <= before.length + 1, `uneven by ${uneven}`);
+    assert.deepEqual([...counts.keys()].sort(), [...Array(count).keys()], "replicas by broker");
+    const racks = await this.#racks(count);
+    for (const rack of racks) {
+      const own = rack.map((id) => counts.get(id) ?? 0);
+      const uneven = Math.max(...own) - Math.min(...own);
+      assert.ok(uneven <= before.length + 1, `brokers ${rack.join()} have ${own.join()} replicas`);
+    }
     return {
       moved: arrivals.moved,
-      least: leastMoves(replicaCounts(before), brokers),
+      least: leastMoves(replicaCounts(before), racks),
       mostAtOnce: arrivals.most,
     };
+  }
+
+  /** Brokers of each rack; all of them when there are no racks. */
+  async #racks(count: number): Promise<readonly (readonly BrokerId[])[]> {
+    const { kube, namespace, cluster } = this.#world;
+    const racks = new Map<string | undefined, BrokerId[]>();
+    for (let id = 0; id < count; id++) {
+      const { status } = await kube.get(brokers, namespace, `${cluster}-${id}`);
+      racks.set(status?.rack, [...(racks.get(status?.rack) ?? []), id]);
+    }
+    return [...racks.values()];
   }
 
   /** A volume and its pod go for ever. */
@@ -208,13 +231,17 @@ function replicaCounts(slices: readonly PartitionSlice[]): ReadonlyMap<BrokerId,
   return counts;
 }
 
-/** So many must be copied for an even spread: what brokers that come lack, or what brokers that go have. */
-function leastMoves(counts: ReadonlyMap<BrokerId, number>, brokers: number): number {
+/** So many must be copied for an even spread: what brokers that come lack. Each rack has as many as another. */
+function leastMoves(
+  counts: ReadonlyMap<BrokerId, number>,
+  racks: readonly (readonly BrokerId[])[],
+): number {
   const all = [...counts.values()].reduce((sum, one) => sum + one, 0);
-  const share = Math.floor(all / brokers);
-  return Array.from({ length: brokers }, (_, id) =>
-    Math.max(0, share - (counts.get(id) ?? 0)),
-  ).reduce((sum, one) => sum + one, 0);
+  const lacking = racks.flatMap((rack) => {
+    const share = Math.floor(all / racks.length / rack.length);
+    return rack.map((id) => Math.max(0, share - (counts.get(id) ?? 0)));
+  });
+  return lacking.reduce((sum, one) => sum + one, 0);
 }
 
 function isWhole({ spec, status }: PartitionSlice): boolean {

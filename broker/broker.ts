@@ -3,6 +3,7 @@ import type { Bytes } from "../lib/units.ts";
 import type { Listening } from "./network/frame-channel.ts";
 import { sleep } from "../lib/clock.ts";
 import type { BrokerConfig } from "./config.ts";
+import { ClientListeners } from "./client-listeners.ts";
 import { Controller, type ControllerOptions } from "./controller/controller.ts";
 import { ControllerLease, type Holder } from "./controller/controller-lease.ts";
 import { ElectionRequests } from "./controller/election-requests.ts";
@@ -45,6 +46,8 @@ export interface BrokerOptions {
     /** Name or address under which clients and brokers reach this one. */
     readonly advertisedHost: string;
     readonly advertisedPorts?: { readonly plaintext: number; readonly internal: number };
+    /** Whether it opens the ports of the listeners for clients from outside (spec.listeners) as well. */
+    readonly outside?: boolean;
   };
 }
 
@@ -78,6 +81,7 @@ export class Broker {
   #quotaAdmin: QuotaAdmin | undefined;
   #listening: Listening[] = [];
   #clientLimits: ListenerLimits | undefined;
+  #outside: ClientListeners | undefined;
   #epoch = -1;
   #stopped = false;
   #ready = false;
@@ -194,6 +198,7 @@ export class Broker {
     // A client that came before the controller has seen this broker would be told of a cluster without brokers.
     await this.#running();
     await this.#listen("plaintext");
+    this.#listenOutside();
     this.#ready = !this.#stopped;
     logger.info("broker ready", { epoch: registered.epoch });
   }
@@ -370,6 +375,25 @@ export class Broker {
     };
   }
 
+  /** From now on, as the BrokerCluster says. */
+  #listenOutside(): void {
+    const { host, outside } = this.#options.listen;
+    const [services, limits] = [this.#services, this.#clientLimits];
+    if (outside !== true || services === undefined || limits === undefined || this.#stopped) return;
+    const { scheduler, logger } = this.#environment;
+    const listeners = new ClientListeners({
+      open: (listener, port) => serveKafka({ services, limits, listener, host, port }),
+      scheduler,
+      logger,
+    });
+    this.#outside = listeners;
+    const look = (): void => {
+      listeners.want(this.#image.outside);
+    };
+    this.#image.onChange(look);
+    look();
+  }
+
   async #listen(listener: "internal" | "plaintext"): Promise<void> {
     const services = this.#services;
     if (services === undefined || this.#stopped) return;
@@ -475,6 +499,7 @@ export class Broker {
       logger.debug("controller lease not released", { error: String(error) });
     });
     this.#stopParts();
+    await this.#outside?.close();
     await Promise.all(this.#listening.map((listening) => listening.close()));
     await this.#logs?.close();
   }

@@ -25,7 +25,8 @@ const STOP_DEADLINE_MS = 45_000;
  *
  * FOREBAY_CLUSTER, POD_NAME, POD_NAMESPACE name it; FOREBAY_DATA is its volume; FOREBAY_CONFIG a file of Kafka broker
  * configs; FOREBAY_PORT_PLAINTEXT, _INTERNAL, _HTTP the ports to listen on (9092, 9093, 8080); FOREBAY_LISTEN_HOST and
- * FOREBAY_ADVERTISED_HOST where; FOREBAY_RACK its rack. The API is that of FOREBAY_KUBE_SERVER, of the service
+ * FOREBAY_ADVERTISED_HOST where; FOREBAY_OUTSIDE_LISTENERS=none leaves the listeners of the BrokerCluster for clients from
+ * outside closed; FOREBAY_RACK its rack. The API is that of FOREBAY_KUBE_SERVER, of the service
  * account, or of KUBECONFIG.
  */
 export async function runBroker(env: NodeJS.ProcessEnv): Promise<void> {
@@ -74,6 +75,7 @@ export async function runBroker(env: NodeJS.ProcessEnv): Promise<void> {
       listen: {
         host: env["FOREBAY_LISTEN_HOST"] ?? "0.0.0.0",
         ports: { plaintext: port(env, "PLAINTEXT", 9092), internal: port(env, "INTERNAL", 9093) },
+        outside: env["FOREBAY_OUTSIDE_LISTENERS"] !== "none",
         advertisedHost: env["FOREBAY_ADVERTISED_HOST"] ?? `${podName}.${service}.${namespace}.svc`,
       },
     },

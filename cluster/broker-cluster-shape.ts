@@ -1,4 +1,10 @@
 import type { BrokerCluster } from "./broker-cluster.ts";
+import {
+  insidePort,
+  listenerProblem,
+  outsideListeners,
+  type OutsideListener,
+} from "./listeners.ts";
 import { parseQuantity } from "./quantity.ts";
 
 /** What a cluster is to be, every default filled in. */
@@ -13,8 +19,10 @@ export interface BrokerClusterShape {
     readonly deletionPolicy: "retain" | "delete";
   };
   readonly resources: Readonly<Record<string, unknown>>;
-  /** Port of the client listener. */
+  /** Port of the client listener within the Kubernetes cluster. */
   readonly port: number;
+  /** Listeners for clients from outside. */
+  readonly outside: readonly OutsideListener[];
   readonly rackKey: string | undefined;
   /** Kafka broker configs by name, in the order of their names. */
   readonly config: ReadonlyMap<string, string>;
@@ -29,16 +37,12 @@ export interface ClusterRefusal {
     | "InvalidStorage"
     | "InvalidResources"
     | "InvalidRackKey"
-    | "ListenerNotSupported"
+    | "InvalidListener"
     | "InvalidConfig"
     | "MinInSyncReplicasTooHigh";
   readonly message: string;
 }
 
-export const DEFAULT_PORT = 9092;
-/** Ports of a broker that are not the client listener's. */
-export const INTERNAL_PORT = 9093;
-export const HTTP_PORT = 8080;
 const DEFAULT_SIZE = "10Gi";
 const DEFAULT_RESOURCES = { requests: { cpu: "250m", memory: "512Mi" } } as const;
 const MAX_BROKERS = 100;
@@ -54,7 +58,6 @@ export function brokerClusterShape(
   configProblem: (name: string, value: string) => string | undefined = () => undefined,
 ): BrokerClusterShape | ClusterRefusal {
   const { metadata, spec } = cluster;
-  const port = spec.listeners?.[0]?.port ?? DEFAULT_PORT;
   const config = new Map(Object.entries(spec.config ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
   const refusal =
     nameRefusal(metadata.name) ??
@@ -63,7 +66,7 @@ export function brokerClusterShape(
     storageRefusal(spec.storage?.size) ??
     resourcesRefusal(spec.resources) ??
     rackRefusal(spec.rackKey) ??
-    listenerRefusal(spec.listeners ?? []) ??
+    listenerRefusal(cluster) ??
     configRefusal(config, spec.brokers, configProblem);
   if (refusal !== undefined) return refusal;
   return {
@@ -77,7 +80,8 @@ export function brokerClusterShape(
     resources: (spec.resources as Readonly<Record<string, unknown>> | undefined) ?? {
       ...DEFAULT_RESOURCES,
     },
-    port,
+    port: insidePort(spec.listeners),
+    outside: outsideListeners(spec.listeners),
     rackKey: spec.rackKey,
     config,
   };
@@ -173,30 +177,11 @@ function rackRefusal(rackKey: string | undefined): ClusterRefusal | undefined {
   };
 }
 
-function listenerRefusal(
-  listeners: NonNullable<BrokerCluster["spec"]["listeners"]>,
-): ClusterRefusal | undefined {
-  const refused = (message: string): ClusterRefusal => ({
-    reason: "ListenerNotSupported",
-    message,
-  });
-  const [first] = listeners;
-  if (first === undefined) return undefined;
-  const other = listeners.find(
-    ({ name, type }) => name !== "plaintext" || (type ?? "internal") !== "internal",
-  );
-  if (other !== undefined || listeners.length > 1) {
-    return refused(
-      `spec.listeners can have one listener, named plaintext and of type internal; take out ${other?.name ?? "the second"}`,
-    );
-  }
-  const taken = first.port === INTERNAL_PORT || first.port === HTTP_PORT;
-  if (taken || !Number.isInteger(first.port) || first.port < 1024 || first.port > 65_535) {
-    return refused(
-      `listener ${first.name} cannot have port ${String(first.port)}; choose one of 1024 to 65535 but ${INTERNAL_PORT} and ${HTTP_PORT}`,
-    );
-  }
-  return undefined;
+function listenerRefusal({ metadata, spec }: BrokerCluster): ClusterRefusal | undefined {
+  const problem = listenerProblem(metadata.name, spec.listeners ?? [], spec.brokers);
+  return problem === undefined
+    ? undefined
+    : { reason: "InvalidListener", message: `spec.listeners: ${problem}` };
 }
 
 function configRefusal(

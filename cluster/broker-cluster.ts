@@ -1,4 +1,5 @@
 import type { Condition, KubeObject } from "../kube/objects.ts";
+import type { ListenerSpec, ListenerStatus } from "./listeners.ts";
 
 /** A cluster of brokers: what the user wishes, and what the operator found. */
 export interface BrokerCluster extends KubeObject {
@@ -12,12 +13,8 @@ export interface BrokerCluster extends KubeObject {
       readonly deletionPolicy?: "retain" | "delete";
     };
     readonly resources?: unknown;
-    /** Client listener inside the cluster; 9092 unless set. */
-    readonly listeners?: readonly {
-      readonly name: string;
-      readonly port: number;
-      readonly type?: string;
-    }[];
+    /** Where clients connect; `plaintext` on 9092, within the Kubernetes cluster, is there unless it is listed. */
+    readonly listeners?: readonly ListenerSpec[];
     /** Node label that names the rack. */
     readonly rackKey?: string;
     /** Kafka broker configs by Kafka's names, values as strings. */
@@ -27,6 +24,8 @@ export interface BrokerCluster extends KubeObject {
     readonly observedGeneration?: number;
     readonly conditions?: readonly Condition[];
     readonly bootstrap?: string;
+    /** Of the listeners that are reached from outside: what brokers tell the clients that come in by them. */
+    readonly listeners?: readonly ListenerStatus[];
     readonly brokers?: number;
     readonly readyBrokers?: number;
     readonly selector?: string;

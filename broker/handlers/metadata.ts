@@ -1,3 +1,5 @@
+import type { BrokerId } from "../../cluster/broker.ts";
+import { NO_LEADER } from "../../cluster/partition-slice.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type { MetadataRequest, metadataResponse } from "../protocol/messages/metadata.ts";
 import { type InputOf, ZERO_UUID } from "../protocol/schema.ts";
@@ -17,6 +19,8 @@ const AUTO_CREATED = 20;
 /** First version that says which topics may be created, and one in which a client is sent to its bootstrap servers. */
 const ASKS_FOR_CREATION = 4;
 const REBOOTSTRAP = 13;
+/** First version that says that a leader has no address for the listener that was asked. */
+const TELLS_OF_LISTENERS = 6;
 
 /**
  * Brokers, topics, leaders. A topic that is asked for and missing is created where the configuration allows it. Where
@@ -37,11 +41,11 @@ export const handleMetadata: Handler<MetadataRequest, Response> = async (
   );
   const topics: TopicAnswer[] = all
     ? [...metadata.topics.values()]
-        .map((topic) => describe(context, topic))
+        .map((topic) => describe(context, topic, version))
         .filter(({ errorCode }) => errorCode === ErrorCode.NONE)
     : await Promise.all(
         [...asked.values()].map(({ name, topicId }) =>
-          answerFor(context, name, topicId, () => {
+          answerFor(context, version, name, topicId, () => {
             if (toCreate === undefined) return "not-allowed";
             return toCreate-- > 0 ? "now" : "later";
           }),
@@ -66,6 +70,7 @@ export const handleMetadata: Handler<MetadataRequest, Response> = async (
 
 async function answerFor(
   context: RequestContext,
+  version: number,
   name: string | null,
   topicId: string,
   mayCreate: () => "now" | "later" | "not-allowed",
@@ -75,11 +80,11 @@ async function answerFor(
     const byId = metadata.topicsById.get(topicId);
     return byId === undefined
       ? { errorCode: ErrorCode.UNKNOWN_TOPIC_ID, name: null, topicId }
-      : describe(context, byId);
+      : describe(context, byId, version);
   }
   if (name === null) return { errorCode: ErrorCode.INVALID_REQUEST, name: null };
   const known = metadata.topics.get(name);
-  if (known !== undefined) return describe(context, known);
+  if (known !== undefined) return describe(context, known, version);
   if (topicNameRefusal(name) !== undefined)
     return { errorCode: ErrorCode.INVALID_TOPIC_EXCEPTION, name };
   const creation = config.flag("auto.create.topics.enable") ? mayCreate() : "not-allowed";
@@ -98,16 +103,27 @@ async function answerFor(
   const created = metadata.topics.get(name);
   return created === undefined
     ? { errorCode: ErrorCode.LEADER_NOT_AVAILABLE, name }
-    : describe(context, created);
+    : describe(context, created, version);
 }
 
 /**
  * A partition is told of once it has had a leader: in Kafka one is never there without, and some clients give up on one
  * that is. Placed by the operator, it is here for a moment before the controller has chosen.
  */
-function describe(context: RequestContext, topic: TopicImage): TopicAnswer {
-  const { brokers } = context.services.metadata;
+function describe(context: RequestContext, topic: TopicImage, version: number): TopicAnswer {
+  const { metadata } = context.services;
+  const { brokers } = metadata;
   const pending = topic.partitions.findIndex(({ partitionEpoch }) => partitionEpoch < 0);
+  const unreachable =
+    version >= TELLS_OF_LISTENERS ? ErrorCode.LISTENER_NOT_FOUND : ErrorCode.LEADER_NOT_AVAILABLE;
+  // A leader that serves, but cannot be reached by the listener that was asked, is none for this client.
+  const leaderOf = (leaderId: BrokerId): { errorCode: number; leaderId: BrokerId } => {
+    if (leaderId < 0) return { errorCode: ErrorCode.LEADER_NOT_AVAILABLE, leaderId };
+    const reached = endpointOf(metadata, leaderId, context.listener) !== undefined;
+    if (reached || brokers.get(leaderId)?.fenced !== false)
+      return { errorCode: ErrorCode.NONE, leaderId };
+    return { errorCode: unreachable, leaderId: NO_LEADER };
+  };
   const partitions = pending < 0 ? topic.partitions : topic.partitions.slice(0, pending);
   return {
     errorCode: partitions.length === 0 ? ErrorCode.LEADER_NOT_AVAILABLE : ErrorCode.NONE,
@@ -115,9 +131,8 @@ function describe(context: RequestContext, topic: TopicImage): TopicAnswer {
     topicId: topic.topicId,
     isInternal: topic.internal,
     partitions: partitions.map((one) => ({
-      errorCode: one.leader < 0 ? ErrorCode.LEADER_NOT_AVAILABLE : ErrorCode.NONE,
+      ...leaderOf(one.leader),
       partitionIndex: one.partition,
-      leaderId: one.leader,
       leaderEpoch: one.leaderEpoch,
       replicaNodes: one.replicas,
       isrNodes: one.isr,

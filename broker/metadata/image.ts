@@ -1,5 +1,6 @@
-import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
+import type { BrokerEndpoint, BrokerId, BrokerObject } from "../../cluster/broker.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import { outsideListeners, type ListenerStatus } from "../../cluster/listeners.ts";
 import {
   NO_LEADER,
   type PartitionPlacement,
@@ -53,6 +54,12 @@ export class MetadataImage implements MetadataView {
   readonly topics = new Map<string, TopicImage>();
   readonly topicsById = new Map<string, TopicImage>();
   brokerConfig: ReadonlyMap<string, string> = new Map();
+  /** Ports of the listeners for clients from outside, by name; this broker is to open them. */
+  outside: ReadonlyMap<string, number> = new Map();
+  /** What the operator found of them. */
+  #advertised: readonly ListenerStatus[] = [];
+  /** What brokers have registered, without the listeners from outside. */
+  readonly #registered = new Map<BrokerId, readonly BrokerEndpoint[]>();
   readonly slices = new Map<string, SliceImage>();
   readonly #slicesByTopicId = new Map<string, Set<string>>();
   readonly #topicObjects = new Map<string, Topic>();
@@ -168,10 +175,12 @@ export class MetadataImage implements MetadataView {
     const before = this.#brokerVersions.get(id);
     if (before?.uid === uid && isOlderVersion(resourceVersion, before?.resourceVersion)) return;
     this.#brokerVersions.set(id, { uid, resourceVersion });
+    const registered = object.status?.endpoints ?? [];
+    this.#registered.set(id, registered);
     this.brokers.set(id, {
       id,
       epoch,
-      endpoints: object.status?.endpoints ?? [],
+      endpoints: [...registered, ...this.#outsideEndpoints(id)],
       rack: object.status?.rack,
       state: object.status?.state ?? "fenced",
       fenced: (object.status?.state ?? "fenced") === "fenced",
@@ -181,6 +190,7 @@ export class MetadataImage implements MetadataView {
 
   removeBroker(id: BrokerId): void {
     this.#brokerVersions.delete(id);
+    this.#registered.delete(id);
     if (this.brokers.delete(id)) this.#notify([], []);
   }
 
@@ -189,7 +199,25 @@ export class MetadataImage implements MetadataView {
     this.clusterId = Buffer.from(uid, "hex").toString("base64url");
     this.brokerCount = object.spec.brokers;
     this.brokerConfig = new Map(Object.entries(object.spec.config ?? {}));
+    const outside = outsideListeners(object.spec.listeners);
+    this.outside = new Map(outside.map(({ name, port }) => [name, port]));
+    this.#advertised = (object.status?.listeners ?? []).filter(({ name }) =>
+      this.outside.has(name),
+    );
+    for (const [id, broker] of this.brokers) {
+      const endpoints = [...(this.#registered.get(id) ?? []), ...this.#outsideEndpoints(id)];
+      this.brokers.set(id, { ...broker, endpoints });
+    }
     this.#notify([], []);
+  }
+
+  /** Where clients that come in from outside reach a broker, as far as the operator knows. */
+  #outsideEndpoints(id: BrokerId): BrokerEndpoint[] {
+    return this.#advertised.flatMap(({ name, brokers }) => {
+      const found = brokers.find((one) => one.id === id);
+      if (found === undefined) return [];
+      return [{ name, host: found.host, port: found.port, protocol: "PLAINTEXT" as const }];
+    });
   }
 
   setController(id: BrokerId): void {

@@ -1,3 +1,5 @@
+import type { Scheduler } from "../../lib/clock.ts";
+import type { Millis } from "../../lib/units.ts";
 import { servedApis } from "../handlers/index.ts";
 import { ipOf } from "../quotas/quota-entity.ts";
 import type { BrokerServices } from "../services.ts";
@@ -20,14 +22,7 @@ export function serveKafka(options: {
   const { network, logger, panic, scheduler } = services.environment;
   const dispatcher = new Dispatcher(servedApis, logger, panic);
   const slowMs = config.number("forebay.slow.client.ms");
-  const slow = new SlowClients({
-    scheduler,
-    isShort: () => limits.answers.short,
-    patienceMs: slowMs,
-  });
-  limits.answers.onShort = () => {
-    slow.watch();
-  };
+  const slow = (limits.slow ??= slowClients(limits, scheduler, slowMs));
   return network.listen(
     host,
     port,
@@ -58,4 +53,17 @@ export function serveKafka(options: {
       slowRequestMs: slowMs,
     },
   );
+}
+
+/** Those who do not take their answers, looked at when the memory that they share is short. */
+function slowClients(
+  limits: ListenerLimits,
+  scheduler: Scheduler,
+  patienceMs: Millis,
+): SlowClients {
+  const slow = new SlowClients({ scheduler, isShort: () => limits.answers.short, patienceMs });
+  limits.answers.onShort = () => {
+    slow.watch();
+  };
+  return slow;
 }

@@ -66,6 +66,8 @@ export function processEnvironment(inputs: EnvironmentInputs): ProcessEnvironmen
   }
   env["FOREBAY_LISTEN_HOST"] = POD_IP;
   env["FOREBAY_ADVERTISED_HOST"] = POD_IP;
+  // All pods have one address here, where a port is one process's.
+  env["FOREBAY_OUTSIDE_LISTENERS"] = "none";
   env["FOREBAY_KUBE_SERVER"] = inputs.kubeServer;
   const data = env["FOREBAY_DATA"];
   const mountedData =

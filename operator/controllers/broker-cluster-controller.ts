@@ -2,6 +2,7 @@ import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import { brokerClusterShape, type BrokerClusterShape } from "../../cluster/broker-cluster-shape.ts";
 import { brokerClusters, CLUSTER_LABEL, partitionSlices } from "../../cluster/resources.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
+import type { KubeObject } from "../../kube/objects.ts";
 import { WorkQueue } from "../../kube/work-queue.ts";
 import { SECOND, type Millis } from "../../lib/units.ts";
 import { type Caches, find, keyOf, splitKey } from "../caches.ts";
@@ -13,14 +14,19 @@ import { bootstrapAddress, type ClusterContext } from "../resources/context.ts";
 import { children } from "../resources/index.ts";
 import { brokerImage } from "../resources/pod-template.ts";
 import { keptImage, templateIsKept } from "../resources/stateful-set.ts";
-import type { StatefulSet } from "../resources/workloads.ts";
-import { brokerClusterStatus, isSettled } from "../status/broker-cluster-status.ts";
+import { services, type StatefulSet } from "../resources/workloads.ts";
+import {
+  brokerClusterStatus,
+  isSettled,
+  type BrokerClusterStatus,
+} from "../status/broker-cluster-status.ts";
 import type { ClusterFinding } from "../status/cluster-finding.ts";
 import { named } from "../status/interruption-condition.ts";
 import { PAUSED } from "../status/paused-condition.ts";
 import { sameStatus } from "../status/same-status.ts";
 import { BrokerRestarter, type RestartStep } from "./broker-restarter.ts";
 import { ChildKeeper } from "./child-keeper.ts";
+import { ListenerKeeper, NODE_LOOK, readsNodes } from "./listener-keeper.ts";
 import { VolumeGrower } from "./volume-grower.ts";
 
 /** What stands in the way and is not watched is looked at again after this. */
@@ -47,6 +53,7 @@ class BrokerClusterController {
   readonly #keeper: ChildKeeper;
   readonly #restarter: BrokerRestarter;
   readonly #grower: VolumeGrower;
+  readonly #listeners: ListenerKeeper;
   readonly #events: EventRecorder;
 
   constructor(options: OperatorOptions, caches: Caches) {
@@ -56,6 +63,7 @@ class BrokerClusterController {
     this.#keeper = new ChildKeeper(options);
     this.#restarter = new BrokerRestarter(options);
     this.#grower = new VolumeGrower(options);
+    this.#listeners = new ListenerKeeper(options);
     this.#events = new EventRecorder(options);
     this.#queue = new WorkQueue({
       scheduler,
@@ -128,12 +136,13 @@ class BrokerClusterController {
       replicas: scaleDown?.replicas ?? shape.brokers,
       defaultImage: this.#options.brokerImage,
     };
-    const obstacle = await this.#keepChildren(context);
-    if (obstacle !== undefined) {
-      await this.#report(cluster, obstacle, shape.port);
+    const kept = await this.#keepChildren(context);
+    if (!Array.isArray(kept)) {
+      await this.#report(cluster, kept, shape.port);
       this.#queue.addAfter(keyOf(cluster), LOOK_AGAIN);
       return;
     }
+    const outside = await this.#keepListeners(context, kept);
     const set = this.#keeper.setOf(cluster);
     const growth = set && this.#grower.plan(cluster, set, shape.storage.size);
     const stuck = growth && (await this.#grower.grow(cluster, growth, shape.storage.size));
@@ -151,6 +160,7 @@ class BrokerClusterController {
       ...(growth === undefined
         ? {}
         : { growing: [...growth.grow.map((claim) => claim.name), ...growth.growing] }),
+      ...(outside === undefined ? {} : { outside }),
       ...upgradeOf(context, set),
       ...this.#problemOf(cluster, set),
     };
@@ -159,18 +169,21 @@ class BrokerClusterController {
     if (step !== undefined) await this.#restart(cluster, step);
   }
 
-  /** @returns what stands in the way */
-  async #keepChildren(context: ClusterContext): Promise<ClusterFinding | undefined> {
+  /** @returns what stands in the way, or the children as they are */
+  async #keepChildren(context: ClusterContext): Promise<ClusterFinding | KubeObject[]> {
     const { cluster } = context;
+    const objects: KubeObject[] = [];
     const before = this.#keeper.setOf(cluster);
     for (const child of children(context, before)) {
       const kept = await this.#keeper.keep(child, cluster);
       const what = `${child.resource.kind} ${child.object.metadata.name}`;
       switch (kept.kind) {
         case "asIs":
+          objects.push(kept.object);
           break;
         case "created":
         case "changed":
+          objects.push(kept.object);
           this.#tell(context, what, kept.kind, before);
           break;
         case "refused":
@@ -179,7 +192,27 @@ class BrokerClusterController {
           return { kind: "waiting", reason: "WaitingForDeletion", message: kept.message };
       }
     }
-    return undefined;
+    return objects;
+  }
+
+  /** @param kept the children as they are */
+  async #keepListeners(
+    context: ClusterContext,
+    kept: readonly KubeObject[],
+  ): Promise<Applied["outside"]> {
+    const { cluster, shape } = context;
+    const present = this.#keeper.labelled(services, cluster);
+    for (const name of await this.#listeners.sweep(context, present)) {
+      this.#events.record(cluster, "Normal", "ListenerRemoved", `deleted Service ${name}`);
+    }
+    const outside = await this.#listeners.addresses(context, kept, (id) =>
+      this.#restarter.podOf(cluster, id),
+    );
+    if (shape.outside.some(readsNodes)) this.#queue.addAfter(keyOf(cluster), NODE_LOOK);
+    if (outside?.some(({ missing }) => missing.length > 0) === true) {
+      this.#queue.addAfter(keyOf(cluster), LOOK_AGAIN);
+    }
+    return outside;
   }
 
   #tell(
@@ -290,6 +323,19 @@ class BrokerClusterController {
     return this.#restarter.isUnderWay(cluster, set);
   }
 
+  #tellOfListeners(cluster: BrokerCluster, status: BrokerClusterStatus): void {
+    const { message, reason } = status.conditions?.find(({ type }) => type === "Ready") ?? {};
+    if (reason === "ListenersNotReady") {
+      this.#events.record(cluster, "Warning", reason, message ?? "");
+    }
+    if (!isTrue(status, "ListenersReady") || isTrue(cluster.status, "ListenersReady")) return;
+    const where = (status.listeners ?? []).map(
+      ({ name, bootstrap = "" }) => `${name} at ${bootstrap}`,
+    );
+    const told = `clients from outside are served by ${where.join(", ")}`;
+    this.#events.record(cluster, "Normal", "ListenersReady", told);
+  }
+
   /** Writes the status if it says something new, and tells of it. */
   async #report(
     cluster: BrokerCluster,
@@ -317,13 +363,16 @@ class BrokerClusterController {
     if (finding.kind === "refused") {
       this.#events.record(cluster, "Warning", finding.reason, finding.message);
     }
-    const ready = (one: BrokerCluster["status"]): boolean =>
-      one?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true;
-    if (ready(status) && !ready(cluster.status)) {
+    this.#tellOfListeners(cluster, status);
+    if (isTrue(status, "Ready") && !isTrue(cluster.status, "Ready")) {
       const message = `${cluster.spec.brokers} brokers are ready at ${bootstrap ?? ""}`;
       this.#events.record(cluster, "Normal", "Ready", message);
     }
   }
+}
+
+function isTrue(status: BrokerCluster["status"], condition: string): boolean {
+  return (status?.conditions ?? []).some((one) => one.type === condition && one.status === "True");
 }
 
 /** What this operator would have otherwise, though the user's wish is the same as when the pods were made. */

@@ -71,6 +71,11 @@ export class BrokerRestarter {
     return this.#podsOf(cluster, set).some((pod) => isOutdated(pod, set));
   }
 
+  /** A broker's pod, as the cache has it. */
+  podOf({ metadata }: BrokerCluster, id: BrokerId): PodObject | undefined {
+    return find(this.#pods, metadata.namespace ?? "default", `${metadata.name}-${id}`);
+  }
+
   /** Why one of the pods does not start, if one does not and its status tells. */
   problem(cluster: BrokerCluster, set: StatefulSet): string | undefined {
     for (const pod of this.#podsOf(cluster, set)) {

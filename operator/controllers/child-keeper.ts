@@ -94,6 +94,15 @@ export class ChildKeeper {
     return cached === undefined ? undefined : (this.#newest(statefulSets, cached) as StatefulSet);
   }
 
+  /** Objects of a kind in the namespace of a cluster that carry its label, as the cache has them. */
+  labelled(resource: Resource, { metadata }: BrokerCluster): KubeObject[] {
+    const { name, namespace = "default" } = metadata;
+    return [...(this.#live.get(resource)?.items().values() ?? [])].filter(
+      ({ metadata: { labels, namespace: own = "default" } }) =>
+        own === namespace && labels?.[CLUSTER_LABEL] === name,
+    );
+  }
+
   /** Applies a child unless it is there as it should be. */
   async keep(child: Child, cluster: BrokerCluster): Promise<Kept> {
     const { resource, object } = child;

@@ -1,9 +1,6 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
-import {
-  type BrokerClusterShape,
-  HTTP_PORT,
-  INTERNAL_PORT,
-} from "../../cluster/broker-cluster-shape.ts";
+import type { BrokerClusterShape } from "../../cluster/broker-cluster-shape.ts";
+import { HTTP_PORT, INTERNAL_PORT } from "../../cluster/listeners.ts";
 import { API_VERSION, CLUSTER_LABEL } from "../../cluster/resources.ts";
 import type { ObjectMeta } from "../../kube/objects.ts";
 

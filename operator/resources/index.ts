@@ -2,6 +2,7 @@ import { bootstrapService } from "./bootstrap-service.ts";
 import { configMap } from "./config-map.ts";
 import type { ClusterContext } from "./context.ts";
 import { headlessService } from "./headless-service.ts";
+import { listenerServices } from "./listener-services.ts";
 import { networkPolicy } from "./network-policy.ts";
 import { podDisruptionBudget } from "./pod-disruption-budget.ts";
 import { rbac } from "./rbac.ts";
@@ -19,6 +20,7 @@ export function children(context: ClusterContext, live?: StatefulSet): readonly 
     configMap(context),
     headlessService(context),
     bootstrapService(context),
+    ...listenerServices(context),
     podDisruptionBudget(context),
     networkPolicy(context),
     statefulSet(context, live),

@@ -5,7 +5,7 @@ import { type Child, networkPolicies, type Workload } from "./workloads.ts";
 export const HTTP_ACCESS_LABEL = "forebay.dev/http-access";
 
 /**
- * Clients may come from anywhere to the client port. The port between brokers, on which nobody is asked who they are, is
+ * Clients may come from anywhere to the ports of listeners. The port between brokers, on which nobody is asked who they are, is
  * open to brokers of the same cluster alone. The HTTP port has metrics and administration: it is open to pods of the
  * same namespace, to namespaces named `monitoring`, and to those labelled `forebay.dev/http-access: "true"`. (Probes of
  * the node's kubelet are not subject to policies.)
@@ -21,7 +21,12 @@ export function networkPolicy(context: ClusterContext): Child {
       podSelector: { matchLabels },
       policyTypes: ["Ingress"],
       ingress: [
-        { ports: [{ port: plaintext, protocol: "TCP" }] },
+        {
+          ports: [plaintext, ...context.shape.outside.map(({ port }) => port)].map((port) => ({
+            port,
+            protocol: "TCP",
+          })),
+        },
         {
           from: [{ podSelector: { matchLabels } }],
           ports: [{ port: internal, protocol: "TCP" }],

@@ -11,6 +11,27 @@ export interface Workload extends KubeObject {
   readonly spec?: unknown;
 }
 
+export interface ServiceObject extends KubeObject {
+  readonly spec?: {
+    readonly ports?: readonly { readonly port: number; readonly nodePort?: number }[];
+  };
+  readonly status?: {
+    readonly loadBalancer?: {
+      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
+    };
+  };
+}
+
+export interface NodeAddress {
+  /** InternalIP, ExternalIP, …; others may come. */
+  readonly type: string;
+  readonly address: string;
+}
+
+export interface NodeObject extends KubeObject {
+  readonly status?: { readonly addresses?: readonly NodeAddress[] };
+}
+
 export interface StatefulSet extends KubeObject {
   readonly spec: { readonly replicas?: number } & Readonly<Record<string, unknown>>;
   readonly status?: {
@@ -22,7 +43,10 @@ export interface StatefulSet extends KubeObject {
 }
 
 export interface PodObject extends KubeObject {
+  readonly spec?: { readonly nodeName?: string };
   readonly status?: {
+    /** An InternalIP of its node. */
+    readonly hostIP?: string;
     readonly phase?: string;
     readonly conditions?: readonly {
       readonly type: string;
@@ -89,7 +113,8 @@ const grouped = <T extends KubeObject>(
 ): Resource<T> => ({ group, version: "v1", plural, kind });
 
 export const configMaps = core<ConfigMap>("configmaps", "ConfigMap");
-export const services = core<Workload>("services", "Service");
+export const services = core<ServiceObject>("services", "Service");
+export const nodes = core<NodeObject>("nodes", "Node");
 export const serviceAccounts = core("serviceaccounts", "ServiceAccount");
 export const podObjects = core<PodObject>("pods", "Pod");
 export const volumeClaims = core<VolumeClaim>("persistentvolumeclaims", "PersistentVolumeClaim");

@@ -6,6 +6,7 @@ import type { StatefulSet } from "../resources/workloads.ts";
 import type { ClusterFinding } from "./cluster-finding.ts";
 import { kstatus, withConditions, type WantedCondition } from "./conditions.ts";
 import { interruptionCondition, named } from "./interruption-condition.ts";
+import { listenersCondition } from "./listeners-condition.ts";
 import { pausedCondition } from "./paused-condition.ts";
 import { upgradeCondition } from "./upgrade-condition.ts";
 
@@ -13,7 +14,7 @@ export type BrokerClusterStatus = NonNullable<BrokerCluster["status"]>;
 type Verdict = Parameters<typeof kstatus>[0];
 
 /** Conditions that are there only while they are true. */
-const PASSING = ["Paused", "RestartInterrupts", "UpgradeAvailable"];
+const PASSING = ["ListenersReady", "Paused", "RestartInterrupts", "UpgradeAvailable"];
 
 /**
  * Finding and StatefulSet → status of the BrokerCluster (pure).
@@ -26,11 +27,11 @@ export function brokerClusterStatus(
   bootstrap: string | undefined,
   wallNow: EpochMillis,
 ): BrokerClusterStatus {
-  const before = cluster.status;
+  const { listeners, ...before } = cluster.status ?? {};
   const { name, generation } = cluster.metadata;
   const conditions = (wanted: readonly WantedCondition[]): readonly Condition[] =>
     withConditions(
-      before?.conditions?.filter(
+      before.conditions?.filter(
         ({ type }) => !PASSING.includes(type) || wanted.some((one) => one.type === type),
       ),
       wanted,
@@ -39,12 +40,16 @@ export function brokerClusterStatus(
     );
   // What was found before still stands: nobody has looked since.
   if (finding.kind === "paused")
-    return { ...before, conditions: conditions(pausedCondition(true)) };
+    return { ...cluster.status, conditions: conditions(pausedCondition(true)) };
   const applied = finding.kind === "applied" ? finding : undefined;
+  const outside = applied?.outside;
+  // What stands in the way of the whole says nothing of them: clients that are connected go on.
+  const told = applied === undefined ? listeners : outside?.map(({ status }) => status);
   return {
     ...before,
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     ...(bootstrap === undefined ? {} : { bootstrap }),
+    ...(told === undefined ? {} : { listeners: told }),
     brokers: set?.status?.replicas ?? 0,
     readyBrokers: set?.status?.readyReplicas ?? 0,
     selector: `${CLUSTER_LABEL}=${name}`,
@@ -52,6 +57,7 @@ export function brokerClusterStatus(
       ...kstatus(verdict(cluster.spec.brokers, finding, set)),
       ...interruptionCondition(applied?.restart?.interrupted ?? []),
       ...upgradeCondition(applied?.upgrade),
+      ...listenersCondition(outside?.flatMap(({ missing }) => missing)),
     ]),
   };
 }
@@ -98,6 +104,8 @@ function verdict(wanted: number, finding: ClusterFinding, set: StatefulSet | und
   if (growing.length > 0) {
     return reconciling("VolumesGrowing", `volumes are being grown: ${named(growing)}`);
   }
+  const missing = (applied.outside ?? []).flatMap((one) => one.missing);
+  if (missing.length > 0) return reconciling("ListenersNotReady", named(missing, "; "));
   return { is: "ready", reason: "BrokersReady", message: `${ready} brokers are ready` };
 }
 

@@ -1,3 +1,4 @@
+import type { ListenerAddresses } from "../plan/listener-addresses.ts";
 import type { ScaleDown } from "../plan/scale-down.ts";
 import type { RollingRestart } from "../plan/rolling-restart.ts";
 
@@ -20,6 +21,8 @@ export type ClusterFinding =
       readonly growing?: readonly string[];
       /** The image, or something else of the pods, that this operator would have otherwise. */
       readonly upgrade?: string;
+      /** Where the listeners for clients from outside are reached; undefined when there are none. */
+      readonly outside?: readonly ListenerAddresses[];
       /** What keeps a pod from starting, if a reason is known. */
       readonly podProblem?: string;
     };

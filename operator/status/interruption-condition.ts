@@ -16,7 +16,7 @@ export function interruptionCondition(interrupted: readonly string[]): readonly 
 }
 
 /** The first names, and how many more there are. */
-export function named(names: readonly string[]): string {
+export function named(names: readonly string[], between = ", "): string {
   const more = names.length - MAX_NAMED;
-  return names.slice(0, MAX_NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  return names.slice(0, MAX_NAMED).join(between) + (more > 0 ? ` and ${more} more` : "");
 }

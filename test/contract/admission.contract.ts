@@ -60,7 +60,7 @@ const REFUSED: readonly (readonly [Kind, Spec, string])[] = [
   ],
   [
     "BrokerCluster",
-    { brokers: 1, listeners: [{ name: "Plain", port: 9092 }] },
+    { brokers: 1, listeners: [{ name: "Plain", port: 9094, type: "nodeport" }] },
     "spec.listeners[0].name: Invalid value: \"Plain\": spec.listeners[0].name in body should match '^[a-z]([-a-z0-9]*[a-z0-9])?$'",
   ],
   [
@@ -78,11 +78,90 @@ const REFUSED: readonly (readonly [Kind, Spec, string])[] = [
     {
       brokers: 1,
       listeners: [
-        { name: "a", port: 9092 },
-        { name: "a", port: 9094 },
+        { name: "a", port: 9094, type: "nodeport" },
+        { name: "a", port: 9095, type: "nodeport" },
       ],
     },
     'spec.listeners[1]: Duplicate value: {"name":"a"}',
+  ],
+  ...(
+    [
+      [
+        [{ name: "internal", port: 9094, type: "nodeport" }],
+        "brokers have ports named internal and http; choose another name",
+      ],
+      [
+        [{ name: "outside", port: 9094 }],
+        "the listener plaintext is of type internal and every other of type nodeport or loadbalancer; change its type or its name",
+      ],
+      [
+        [{ name: "plaintext", port: 9092, type: "nodeport" }],
+        "the listener plaintext is of type internal and every other of type nodeport or loadbalancer; change its type or its name",
+      ],
+      [
+        [{ name: "outside", port: 9093, type: "nodeport" }],
+        "ports 9093 and 8080 are the brokers' own; choose another port",
+      ],
+      [
+        [{ name: "outside", port: 9094, type: "nodeport", loadBalancerClass: "a.example/b" }],
+        "loadBalancerClass and loadBalancerSourceRanges are for type loadbalancer; take them out",
+      ],
+      [
+        [{ name: "outside", port: 9094, type: "loadbalancer", addressTypes: ["InternalIP"] }],
+        "addressTypes is for type nodeport; take it out",
+      ],
+      [
+        [{ name: "plaintext", port: 9092, firstNodePort: 31_000 }],
+        "a listener of type internal has a name and a port alone; take the other fields out",
+      ],
+      [
+        [{ name: "outside", port: 9094, type: "nodeport", advertisedPort: 443 }],
+        "advertisedPort is the same for all brokers, so they need hosts of their own; set advertisedHost with {id} in it, or advertisedFirstPort in place of advertisedPort",
+      ],
+      [
+        [{ name: "outside", port: 9094, type: "loadbalancer", advertisedHost: "kafka.example" }],
+        "advertisedHost is the same for all brokers and so is their port; put {id} into advertisedHost, or set advertisedFirstPort",
+      ],
+    ] as const
+  ).map(([listeners, message]): readonly [Kind, Spec, string] => [
+    "BrokerCluster",
+    { brokers: 1, listeners },
+    `spec.listeners[0]: Invalid value: ${message}`,
+  ]),
+  [
+    "BrokerCluster",
+    {
+      brokers: 1,
+      listeners: [
+        { name: "a", port: 9094, type: "nodeport" },
+        { name: "b", port: 9094, type: "loadbalancer" },
+      ],
+    },
+    "spec.listeners: Invalid value: two listeners have the same port; give each a port of its own",
+  ],
+  [
+    "BrokerCluster",
+    { brokers: 1, listeners: [{ name: "a", port: 9092, type: "nodeport" }] },
+    "spec.listeners: Invalid value: port 9092 is that of the listener plaintext; choose another, or list plaintext with another port",
+  ],
+  [
+    "BrokerCluster",
+    {
+      brokers: 3,
+      listeners: [
+        { name: "a", port: 9094, type: "nodeport", firstNodePort: 31_000 },
+        { name: "b", port: 9095, type: "nodeport", firstNodePort: 31_003 },
+      ],
+    },
+    "spec: Invalid value: two listeners would have the same node ports; each takes spec.brokers + 1 of them from its firstNodePort on",
+  ],
+  [
+    "BrokerCluster",
+    {
+      brokers: 3,
+      listeners: [{ name: "a", port: 9094, type: "nodeport", advertisedFirstPort: 65_534 }],
+    },
+    "spec: Invalid value: firstNodePort or advertisedFirstPort of a listener leaves no port for the last broker; lower it",
   ],
   [
     "Topic",
@@ -192,6 +271,15 @@ const FROZEN: readonly (readonly [Kind, Spec, Spec, string])[] = [
     { cluster: "d" },
     "spec: Invalid value: cluster cannot be changed; make a new User in the other cluster",
   ],
+  [
+    "BrokerCluster",
+    { brokers: 1, listeners: [{ name: "a", port: 9094, type: "loadbalancer" }] },
+    {
+      brokers: 1,
+      listeners: [{ name: "a", port: 9094, type: "loadbalancer", loadBalancerClass: "example/b" }],
+    },
+    "spec.listeners[0]: Invalid value: loadBalancerClass cannot be changed; make a listener of another name and take this one out",
+  ],
 ];
 
 /** What is let in as a change, and the spec as it is then. */
@@ -216,6 +304,30 @@ const ACCEPTED: readonly (readonly [Kind, Spec, Spec, Spec])[] = [
       brokers: 1,
       storage: { size: "10Gi", deletionPolicy: "retain" },
       listeners: [{ name: "plaintext", port: 9092, type: "internal" }],
+    },
+  ],
+  [
+    "BrokerCluster",
+    { brokers: 2, listeners: [{ name: "a", port: 9094, type: "nodeport", firstNodePort: 31_000 }] },
+    {
+      brokers: 2,
+      storage: {},
+      listeners: [
+        { name: "a", port: 9094, type: "loadbalancer", advertisedHost: "b-{id}.example" },
+        { name: "b", port: 9095, type: "nodeport", firstNodePort: 31_000 },
+        { name: "c", port: 9096, type: "nodeport", firstNodePort: 31_003 },
+        { name: "plaintext", port: 9092 },
+      ],
+    },
+    {
+      brokers: 2,
+      storage: { size: "10Gi", deletionPolicy: "retain" },
+      listeners: [
+        { name: "a", port: 9094, type: "loadbalancer", advertisedHost: "b-{id}.example" },
+        { name: "b", port: 9095, type: "nodeport", firstNodePort: 31_000 },
+        { name: "c", port: 9096, type: "nodeport", firstNodePort: 31_003 },
+        { name: "plaintext", port: 9092, type: "internal" },
+      ],
     },
   ],
   [

@@ -31,6 +31,8 @@ export class FakePods {
   readonly restarts: number[] = [];
   /** Brokers that do not come back in sync after a restart. */
   readonly lagging = new Set<number>();
+  /** Address of the node on which a broker's pod starts; the node is called `node-<address>`. */
+  readonly hosts = new Map<number, string>();
   /** The least number of brokers that were ready at one time, since it was set. */
   leastReady = Number.POSITIVE_INFINITY;
   readonly #options: FakePodsOptions;
@@ -73,7 +75,8 @@ export class FakePods {
     const { kube, namespace, runs: canRun } = this.#options;
     const { name } = pod.metadata;
     const runs = canRun?.(pod) ?? true;
-    await kube.replace(pods, namespace, { ...pod, spec: { ...pod.spec, nodeName: "node" } });
+    const nodeName = `node-${this.hosts.get(ordinal(name)) ?? ""}`;
+    await kube.replace(pods, namespace, { ...pod, spec: { ...pod.spec, nodeName } });
     await this.#pause(POD_START);
     await this.#podStatus(pod, runs);
     if (!runs) return;
@@ -120,7 +123,9 @@ export class FakePods {
       image: "",
       imageID: "",
     };
+    const hostIP = this.hosts.get(ordinal(pod.metadata.name));
     const status = {
+      ...(hostIP === undefined ? {} : { hostIP }),
       phase: runs ? ("Running" as const) : ("Pending" as const),
       conditions,
       containerStatuses: [container],

@@ -9,6 +9,7 @@ import {
   topics,
 } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
+import type { ListenerSpec } from "../../cluster/listeners.ts";
 import { sliceName } from "../../cluster/names.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { realScheduler, type Scheduler, type Timer } from "../../lib/clock.ts";
@@ -37,6 +38,8 @@ export async function startInProcessCluster(options: {
   readonly logger?: Logger;
   /** Rack of each broker, by id. */
   readonly racks?: readonly string[];
+  /** Listeners for clients from outside; each broker then has a loopback address of its own, 127.0.0.1, .2 and so on. */
+  readonly listeners?: readonly ListenerSpec[];
   /** Other volumes than those in memory. */
   readonly storage?: (id: number) => Storage;
 }): Promise<InProcessCluster> {
@@ -50,12 +53,16 @@ export async function startInProcessCluster(options: {
     apiVersion: API_VERSION,
     kind: "BrokerCluster",
     metadata: { name: clusterName, namespace },
-    spec: { brokers: options.brokers },
+    spec: {
+      brokers: options.brokers,
+      ...(options.listeners === undefined ? {} : { listeners: options.listeners }),
+    },
   });
   const operator = placeTopics(kube, namespace, clusterName, options.brokers);
   const config = new BrokerConfig(
     new Map(Object.entries({ "group.initial.rebalance.delay.ms": "0", ...options.config })),
   );
+  const hostOf = (id: number): string => `127.0.0.${options.listeners === undefined ? 1 : id + 1}`;
   const storages = Array.from({ length: options.brokers }, () => new MemoryStorage());
   const brokers: Broker[] = [];
   const start = async (id: number): Promise<Broker> => {
@@ -81,8 +88,9 @@ export async function startInProcessCluster(options: {
         ...(options.racks?.[id] === undefined ? {} : { rack: options.racks[id] }),
         config,
         listen: {
-          host: "127.0.0.1",
-          advertisedHost: "127.0.0.1",
+          host: hostOf(id),
+          advertisedHost: hostOf(id),
+          outside: options.listeners !== undefined,
           ports: { plaintext: options.basePort + id, internal: options.basePort + 50 + id },
         },
       },
@@ -93,7 +101,7 @@ export async function startInProcessCluster(options: {
   };
   await Promise.all(storages.map((_, id) => start(id)));
   return {
-    bootstrap: storages.map((_, id) => `127.0.0.1:${options.basePort + id}`),
+    bootstrap: storages.map((_, id) => `${hostOf(id)}:${options.basePort + id}`),
     kube,
     brokers,
     storages,

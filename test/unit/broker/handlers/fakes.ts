@@ -6,6 +6,7 @@ import {
   type PartitionSlice,
   type PartitionState,
 } from "../../../../cluster/partition-slice.ts";
+import type { ListenerSpec, ListenerStatus } from "../../../../cluster/listeners.ts";
 import { API_VERSION } from "../../../../cluster/resources.ts";
 import type { Topic } from "../../../../cluster/topic.ts";
 import { BrokerConfig } from "../../../../broker/config.ts";
@@ -218,6 +219,17 @@ export class HandlerWorld {
       },
     };
     this.image.absorbBroker(broker);
+  }
+
+  /** Listeners for clients from outside, and what the operator has found of them. */
+  listeners(listeners: readonly ListenerSpec[], found: readonly ListenerStatus[]): void {
+    this.image.absorbCluster({
+      apiVersion: API_VERSION,
+      kind: "BrokerCluster",
+      metadata: { name: "test", uid: TOPIC_ID },
+      spec: { brokers: 3, listeners },
+      status: { listeners: found },
+    });
   }
 
   topic(

@@ -10,6 +10,8 @@ interface Planned {
 const EPOCH = 1_767_225_600_000;
 /** Node tells of rejections that nobody handles only in a turn of the event loop. */
 const TURN_EVERY = 500;
+/** Fewer that were cancelled are not worth a look. */
+const MANY = 500;
 
 /**
  * Virtual time. What is planned runs in order of time, then of asking, one thing after the other; between two of them all
@@ -22,6 +24,8 @@ export class SimClock implements Scheduler {
   #order = 0;
   #steps = 0;
   #fingerprint = 0;
+  /** So many of the heap, about, will not run. */
+  #cancelled = 0;
   /** Called with what a callback throws; without it `run` throws. */
   onError: ((error: unknown) => void) | undefined;
   /** Called after each thing that happened, when all that followed from it at once has happened too. */
@@ -54,7 +58,12 @@ export class SimClock implements Scheduler {
     this.#push(one);
     return {
       cancel: () => {
+        if (one.callback === undefined) return;
         one.callback = undefined;
+        this.#cancelled++;
+        if (this.#cancelled > MANY && 2 * this.#cancelled > this.#heap.length) {
+          this.#dropCancelled();
+        }
       },
     };
   }
@@ -66,31 +75,71 @@ export class SimClock implements Scheduler {
   /** Lets `ms` pass, or less when `stop` says so. */
   async run(ms: number, stop: () => boolean = () => false): Promise<void> {
     const until = this.#now + ms;
-    await promiseJobs();
-    while (!stop()) {
-      const next = this.#heap[0];
-      if (next === undefined || next.at > until) {
-        this.#now = until;
-        break;
-      }
-      this.#pop();
-      if (next.callback === undefined) continue;
-      this.#now = next.at;
-      this.#steps++;
-      const what = Math.imul(next.at * 1000, 0x9e3779b1) ^ next.order;
-      this.#fingerprint = Math.imul(this.#fingerprint ^ what, 0x85ebca6b) >>> 0;
-      try {
-        next.callback();
-      } catch (error) {
-        if (this.onError === undefined) throw error;
-        this.onError(error);
-      }
-      await promiseJobs();
-      const observing = this.afterStep?.();
-      if (observing !== undefined) await observing;
-      if (this.#steps % TURN_EVERY === 0) await loopTurn();
-    }
+    await new Promise<void>((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        reject(error instanceof Error ? error : new Error(String(error)));
+      };
+      const next = (): void => {
+        try {
+          if (stop() || !this.#step(until)) resolve();
+          else afterPromiseJobs(observe);
+        } catch (error) {
+          fail(error);
+        }
+      };
+      const goOn = (): void => {
+        if (this.#steps % TURN_EVERY === 0) setImmediate(next);
+        else next();
+      };
+      const observe = (): void => {
+        const observing = this.afterStep?.();
+        if (observing === undefined) goOn();
+        else observing.then(goOn, fail);
+      };
+      afterPromiseJobs(next);
+    });
     await loopTurn();
+  }
+
+  /** Does the next thing. @returns false when nothing is left before `until` */
+  #step(until: number): boolean {
+    const one = this.#takeNext(until);
+    const callback = one?.callback;
+    if (one === undefined || callback === undefined) {
+      this.#now = until;
+      return false;
+    }
+    one.callback = undefined;
+    this.#now = one.at;
+    this.#steps++;
+    const what = Math.imul(one.at * 1000, 0x9e3779b1) ^ one.order;
+    this.#fingerprint = Math.imul(this.#fingerprint ^ what, 0x85ebca6b) >>> 0;
+    try {
+      callback();
+    } catch (error) {
+      if (this.onError === undefined) throw error;
+      this.onError(error);
+    }
+    return true;
+  }
+
+  /** The first that has not been cancelled, if it is due by then; it is taken off. */
+  #takeNext(until: number): Planned | undefined {
+    for (;;) {
+      const first = this.#heap[0];
+      if (first === undefined || first.at > until) return undefined;
+      this.#pop();
+      if (first.callback !== undefined) return first;
+      this.#cancelled--;
+    }
+  }
+
+  /** Most of what is planned is deadlines that are met: they are not to make the heap deep. */
+  #dropCancelled(): void {
+    const kept = this.#heap.filter(({ callback }) => callback !== undefined);
+    this.#heap.length = 0;
+    for (const one of kept) this.#push(one);
+    this.#cancelled = 0;
   }
 
   #push(one: Planned): void {
@@ -134,14 +183,13 @@ function before(a: Planned, b: Planned): boolean {
 }
 
 /**
- * Resolves when every promise job that is ready, and all that follow from them, have run: Node looks at its queue of ticks
- * only when none is left. A turn of the event loop would say the same at several times the price.
+ * Calls `next` when every promise job that is ready, and all that follow from them, have run: Node looks at its queue of
+ * ticks only when none is left. A turn of the event loop would say the same at several times the price, a promise at
+ * some more.
  */
-function promiseJobs(): Promise<void> {
-  return new Promise((resolve) => {
-    queueMicrotask(() => {
-      process.nextTick(resolve);
-    });
+function afterPromiseJobs(next: () => void): void {
+  queueMicrotask(() => {
+    process.nextTick(next);
   });
 }
 

@@ -10,6 +10,8 @@ export interface Outcome {
 
 /** Cores of the machines where this runs for every change. */
 const AT_ONCE = 2;
+/** Nearly all that a history makes is garbage soon: with room for it a run takes a third less time. */
+const NODE_FLAGS = ["--max-semi-space-size=64"];
 const main = path.join(import.meta.dirname, "main.ts");
 const hook = path.join(import.meta.dirname, "plant-hook.ts");
 const waiting: (() => void)[] = [];
@@ -25,7 +27,7 @@ export async function runSimulator(args: readonly string[], plant?: string): Pro
   const outcome = await new Promise<Omit<Outcome, "seconds">>((resolve) => {
     execFile(
       process.execPath,
-      [...imports, main, ...args],
+      [...NODE_FLAGS, ...imports, main, ...args],
       { env, maxBuffer: 1 << 26 },
       (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? -1), output: stdout + stderr });

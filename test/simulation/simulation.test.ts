@@ -5,8 +5,8 @@ import { PLANTS } from "./planted.ts";
 import { type Outcome, runSimulator as sim } from "./run-simulator.ts";
 
 /** Seeds of the continuous suite: each is a cluster of its own with its own faults. */
-const SEEDS = Number(process.env["SIM_SEEDS"] ?? 600);
-const SEEDS_PER_TEST = 50;
+const SEEDS = Number(process.env["SIM_SEEDS"] ?? 2000);
+const SEEDS_PER_TEST = 100;
 /** A planted bug must be found among this many seeds; rare ones take most of them. */
 const PLANT_SEEDS = 1000;
 const regressions = JSON.parse(

@@ -54,6 +54,8 @@ export class MemoryStorage {
   /** Names as a process sees them, and as a crash would leave them. */
   #names = new Map<string, Inode>();
   #stableNames = new Map<string, Inode>();
+  /** Names of which the two may differ. */
+  #unsyncedNames = new Set<string>();
   #directories = new Set<string>([""]);
   /** Processes of before the crash can change nothing any more. */
   #epoch = 0;
@@ -81,6 +83,7 @@ export class MemoryStorage {
     this.#epoch++;
     const names = new Map<string, Inode>();
     const all = new Set([...this.#names.keys(), ...this.#stableNames.keys()]);
+    this.#unsyncedNames.clear();
     for (const name of [...all].sort()) {
       const now = this.#names.get(name);
       const stable = this.#stableNames.get(name);
@@ -98,6 +101,7 @@ export class MemoryStorage {
     this.#epoch++;
     this.#names = new Map();
     this.#stableNames = new Map();
+    this.#unsyncedNames.clear();
     this.#directories = new Set([""]);
   }
 
@@ -168,9 +172,15 @@ export class MemoryStorage {
       if (mode === "existing") throw missing(path);
       this.#requireDirectory(parentOf(name));
       inode = newInode();
-      this.#names.set(name, inode);
+      this.#setName(name, inode);
     }
     return this.#handle(name, inode);
+  }
+
+  #setName(name: string, inode: Inode | undefined): void {
+    if (inode === undefined) this.#names.delete(name);
+    else this.#names.set(name, inode);
+    this.#unsyncedNames.add(name);
   }
 
   #requireDirectory(path: string): void {
@@ -266,8 +276,8 @@ export class MemoryStorage {
     if (!this.#names.has(source) && !this.#directories.has(source)) throw missing(from);
     for (const [path, inode] of [...this.#names]) {
       if (path !== source && !path.startsWith(`${source}/`)) continue;
-      this.#names.delete(path);
-      this.#names.set(target + path.slice(source.length), inode);
+      this.#setName(path, undefined);
+      this.#setName(target + path.slice(source.length), inode);
     }
     for (const path of [...this.#directories]) {
       if (path !== source && !path.startsWith(`${source}/`)) continue;
@@ -278,14 +288,14 @@ export class MemoryStorage {
 
   async #remove(path: string): Promise<void> {
     await this.#enter("remove", path);
-    this.#names.delete(normal(path));
+    this.#setName(normal(path), undefined);
   }
 
   async #removeTree(path: string): Promise<void> {
     await this.#enter("remove", path);
     const root = normal(path);
     for (const name of [...this.#names.keys()]) {
-      if (name === root || name.startsWith(`${root}/`)) this.#names.delete(name);
+      if (name === root || name.startsWith(`${root}/`)) this.#setName(name, undefined);
     }
     for (const name of [...this.#directories]) {
       if (name === root || name.startsWith(`${root}/`)) this.#directories.delete(name);
@@ -297,9 +307,13 @@ export class MemoryStorage {
     const root = normal(path);
     this.#requireDirectory(root);
     const below = (name: string): boolean => root === "" || name.startsWith(`${root}/`);
-    for (const name of [...this.#stableNames.keys()])
-      if (below(name)) this.#stableNames.delete(name);
-    for (const [name, inode] of this.#names) if (below(name)) this.#stableNames.set(name, inode);
+    for (const name of this.#unsyncedNames) {
+      if (!below(name)) continue;
+      this.#unsyncedNames.delete(name);
+      const inode = this.#names.get(name);
+      if (inode === undefined) this.#stableNames.delete(name);
+      else this.#stableNames.set(name, inode);
+    }
   }
 
   async #readFile(path: string): Promise<Uint8Array | undefined> {

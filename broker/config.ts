@@ -243,7 +243,12 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
   int("group.min.session.timeout.ms", 6000, 1, "Shortest session a member may ask for."),
   int("group.max.session.timeout.ms", 1_800_000, 1, "Longest session a member may ask for."),
   int("group.max.size", 10_000, 1, "Members of one group."),
-  long("forebay.tail.bytes", 64 * MIB, 4 * MIB, "Memory for the newest records of all partitions."),
+  long(
+    "forebay.tail.bytes",
+    64 * MIB,
+    64 * KIB,
+    "Memory for the newest records of all partitions.",
+  ),
   long("forebay.journal.file.bytes", 64 * MIB, MIB, "Size of one journal file."),
   int("forebay.checkpoint.interval.ms", 1000, 10, "Segments are written at least this often."),
   long(
@@ -251,6 +256,12 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
     1024 * MIB,
     0,
     "Clients' records are refused while less of the volume is free, or less than a twentieth of a small one.",
+  ),
+  int(
+    "forebay.trust.written.ms",
+    DEFAULT_LOG_OPTIONS.trustWrittenMs,
+    0,
+    "Checksums of batches are looked at when they are read this long after they were written, or by another process.",
   ),
 ];
 
@@ -369,11 +380,13 @@ export class BrokerConfig {
     const tailBytes = this.number("forebay.tail.bytes");
     return {
       tailBytes,
+      extentBytes: Math.min(DEFAULT_LOG_OPTIONS.extentBytes, tailBytes / 4),
       // Well before the tail is full of what is not in segments, which is when clients' appends have to wait.
       checkpointBytes: Math.min(DEFAULT_LOG_OPTIONS.checkpointBytes, tailBytes / 4),
       journalFileBytes: this.number("forebay.journal.file.bytes"),
       checkpointMs: this.number("forebay.checkpoint.interval.ms"),
       reserveBytes: this.number("forebay.volume.reserve.bytes"),
+      trustWrittenMs: this.number("forebay.trust.written.ms"),
       retentionCheckMs: this.number("log.retention.check.interval.ms"),
       cleanerEnabled: this.flag("log.cleaner.enable"),
       cleanerBackoffMs: this.number("log.cleaner.backoff.ms"),

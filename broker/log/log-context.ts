@@ -1,4 +1,5 @@
 import type { Scheduler } from "../../lib/clock.ts";
+import type { Millis } from "../../lib/units.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Arena } from "./arena.ts";
 import type { Journal } from "./journal.ts";
@@ -15,6 +16,7 @@ export interface LogContext {
   readonly journal: Journal;
   readonly readBuffers: ReadBuffers;
   readonly room: VolumeRoom;
+  readonly trustWrittenMs: Millis;
   /** What is done now comes out of the journal and does not go into it again. */
   readonly replaying: () => boolean;
   readonly panic: (error: unknown) => never;

@@ -80,6 +80,7 @@ async function openVolume(given: LogManagerOptions): Promise<LogManager> {
     },
     readBuffers: new ReadBuffers(),
     room: new VolumeRoom(options.reserveBytes),
+    trustWrittenMs: options.trustWrittenMs,
     replaying: () => opened.journal === undefined,
     panic,
   };

@@ -2,6 +2,7 @@ import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
 import { HOUR, KIB, MIB } from "../../lib/units.ts";
+import { RECENT_MS } from "./recent-writes.ts";
 import type { Storage } from "./storage.ts";
 import type { LogConfig } from "./types.ts";
 
@@ -20,6 +21,8 @@ export interface LogOptions {
   readonly producerSnapshotBytes: number;
   /** forebay.volume.reserve.bytes */
   readonly reserveBytes: number;
+  /** forebay.trust.written.ms */
+  readonly trustWrittenMs: number;
   /** log.retention.check.interval.ms */
   readonly retentionCheckMs: number;
   /** producer.id.expiration.ms */
@@ -45,6 +48,7 @@ export const DEFAULT_LOG_OPTIONS: LogOptions = {
   checkpointBytes: 16 * MIB,
   producerSnapshotBytes: 4 * MIB,
   reserveBytes: 1024 * MIB,
+  trustWrittenMs: RECENT_MS,
   retentionCheckMs: 300_000,
   producerExpirationMs: 24 * HOUR,
   cleanerEnabled: true,

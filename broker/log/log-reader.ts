@@ -1,4 +1,5 @@
 import type { Scheduler } from "../../lib/clock.ts";
+import type { Millis } from "../../lib/units.ts";
 import { batchSizeAt, lastOffsetDeltaAt, recordCountAt } from "../protocol/record-batch.ts";
 import { getInt64 } from "../protocol/int64.ts";
 import type { SegmentList } from "./segment-list.ts";
@@ -19,11 +20,14 @@ export class LogReader {
   readonly #tail: LogTail;
   readonly #segments: SegmentList;
   readonly #scheduler: Scheduler;
+  readonly #trustWrittenMs: Millis;
 
-  constructor(tail: LogTail, segments: SegmentList, scheduler: Scheduler) {
+  /** @param trustWrittenMs so long after it was written a batch's checksum need not be looked at */
+  constructor(tail: LogTail, segments: SegmentList, scheduler: Scheduler, trustWrittenMs: Millis) {
     this.#tail = tail;
     this.#segments = segments;
     this.#scheduler = scheduler;
+    this.#trustWrittenMs = trustWrittenMs;
   }
 
   /**
@@ -49,8 +53,8 @@ export class LogReader {
     while (offset < end()) {
       const { writtenOffset } = this.#tail;
       const limit = Math.min(upTo, writtenOffset);
-      const now = this.#scheduler.now();
-      const read = await this.#segments.read(offset, maxBytes, limit, minOneBatch, now);
+      const since = this.#scheduler.now() - this.#trustWrittenMs;
+      const read = await this.#segments.read(offset, maxBytes, limit, minOneBatch, since);
       if (read !== undefined) return read;
       // Nothing is left in files behind `offset`. What was written meanwhile is looked for there, else it is in memory.
       if (this.#tail.writtenOffset === writtenOffset)

@@ -86,7 +86,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#context = context;
     this.#tail = new LogTail(context.arena, logEndOffset, options.filesEnd);
     this.files = new LogFiles(context, directory, segments, this.#tail);
-    this.#reader = new LogReader(this.#tail, segments, context.scheduler);
+    this.#reader = new LogReader(this.#tail, segments, context.scheduler, context.trustWrittenMs);
     segments.onDamage = (error) => {
       this.onDamage?.(error);
     };

@@ -1,7 +1,7 @@
 import { MINUTE, SECOND, type Millis } from "../../lib/units.ts";
 
 /** What was written so lately is still in memory of the machine, and was checked when it came. */
-const RECENT_MS: Millis = 10 * MINUTE;
+export const RECENT_MS: Millis = 10 * MINUTE;
 const SPACING_MS: Millis = 30 * SECOND;
 
 /**
@@ -15,13 +15,13 @@ export class RecentWrites {
   noted(position: number, now: Millis): void {
     const last = this.#marks.at(-1);
     if (last !== undefined && now - last.at < SPACING_MS) return;
-    this.#forget(now);
+    this.#forget(now - RECENT_MS);
     this.#marks.push({ position, at: now });
   }
 
-  /** @returns Infinity when nothing was. */
-  from(now: Millis): number {
-    this.#forget(now);
+  /** @returns from where on nothing was written before `since`; Infinity when nothing was written after it. */
+  from(since: Millis): number {
+    this.#forget(since);
     return this.#marks[0]?.position ?? Infinity;
   }
 
@@ -30,7 +30,7 @@ export class RecentWrites {
     this.#marks = [];
   }
 
-  #forget(now: Millis): void {
-    while (this.#marks[0] !== undefined && now - this.#marks[0].at > RECENT_MS) this.#marks.shift();
+  #forget(before: Millis): void {
+    while (this.#marks[0] !== undefined && this.#marks[0].at < before) this.#marks.shift();
   }
 }

@@ -14,6 +14,7 @@ import { LOOKAHEAD_BYTES, READ_BYTES, type ReadBuffer, type ReadBuffers } from "
 import { Segment, segmentName } from "./segment.ts";
 import type { Storage } from "./storage.ts";
 import type { LogConfig, LogRead, Offset } from "./types.ts";
+import { firstDamaged, isWhole, wholeBatches } from "./whole-batches.ts";
 
 /** Positions in Kafka's indexes are 32-bit. */
 const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
@@ -119,10 +120,17 @@ export class SegmentList {
     maxBytes: number,
     upTo: Offset,
     minOneBatch: boolean,
-    now: Millis,
+    trustedSince: Millis,
   ): Promise<LogRead | undefined> {
     const found = await this.#search(offset, upTo, (segment) =>
-      this.#readSegment(segment, offset, maxBytes, upTo, minOneBatch, segment.recentFrom(now)),
+      this.#readSegment(
+        segment,
+        offset,
+        maxBytes,
+        upTo,
+        minOneBatch,
+        segment.recentFrom(trustedSince),
+      ),
     );
     if (found === undefined) return undefined;
     return { parts: [found.bytes], bytes: found.bytes.length, release: found.release };
@@ -165,26 +173,41 @@ export class SegmentList {
     recentFrom: number,
   ): Promise<ReadBuffer | undefined> {
     const most = Math.min(maxBytes, READ_BYTES);
-    let position = await segment.positionFor(offset);
+    const begin = await segment.positionFor(offset);
+    let position = begin;
     let want = most + LOOKAHEAD_BYTES;
+    /** What was passed over by its headers must be whole if the read does not come out at the offset. */
+    const refuseDamaged = async (before: number): Promise<void> => {
+      if (begin >= recentFrom) return;
+      const found = await firstDamaged(segment, begin, before);
+      if (found === undefined) return;
+      throw new DamagedError({ segment: segment.baseOffset, ...found }, "checksum");
+    };
     for (;;) {
       const length = Math.min(want, segment.written - position);
-      if (length < BATCH_HEADER_BYTES) return undefined;
+      if (length < BATCH_HEADER_BYTES) {
+        await refuseDamaged(position);
+        return undefined;
+      }
       const buffer = this.#buffers.take(length);
       let kept = false;
       try {
         const filled = await segment.read(position, buffer.bytes);
         const bytes = buffer.bytes.subarray(0, filled);
-        const { start, end, needed, damage } = wholeBatches(
+        const { start, end, needed, damage, gap } = wholeBatches(
           bytes,
           { offset, upTo, maxBytes: most, minOneBatch, left: segment.written - position },
           recentFrom - position,
         );
-        if (damage !== undefined && !(start >= 0 && end > start)) {
+        const found = start >= 0 && end > start;
+        if (gap || (damage !== undefined && !found)) {
+          await refuseDamaged(position + (start >= 0 ? start : end));
+        }
+        if (damage !== undefined && !found) {
           const place = { segment: segment.baseOffset, position: position + end };
           throw new DamagedError({ ...place, offset: damage.offset }, damage.what);
         }
-        if (start >= 0 && end > start) {
+        if (found) {
           kept = true;
           return { bytes: bytes.subarray(start, end), release: buffer.release };
         }
@@ -194,7 +217,10 @@ export class SegmentList {
         } else if (start >= 0) {
           return NOTHING;
         } else {
-          if (end === 0 || position + end >= segment.written) return undefined;
+          if (end === 0 || position + end >= segment.written) {
+            await refuseDamaged(position + end);
+            return undefined;
+          }
           position += end;
           want = most + LOOKAHEAD_BYTES;
         }
@@ -375,69 +401,4 @@ export class SegmentList {
   }
 }
 
-/** Whether a whole batch lies there: the log may have been cut and gone on since the damage was found. */
-async function isWhole(segment: Segment, position: number): Promise<boolean> {
-  const head = new Uint8Array(BATCH_HEADER_BYTES);
-  if ((await segment.read(position, head)) < BATCH_HEADER_BYTES) return false;
-  const size = batchSizeAt(head, 0) ?? 0;
-  if (size < BATCH_HEADER_BYTES || position + size > segment.written) return false;
-  const bytes = new Uint8Array(size);
-  await segment.read(position, bytes);
-  return crcMatches(bytes, batchHeaderAt(bytes, 0, size));
-}
-
 const NOTHING: ReadBuffer = { bytes: new Uint8Array(0), release: () => undefined };
-
-/**
- * The batches in `bytes` from the one that holds `offset` on (`start`, -1 if there is none) as far as they are whole and
- * within the bounds (`end`, else the place to go on from). Their checksums are right, but for those from `recentFrom` on.
- * @returns also how many bytes the first one takes if it is not whole, and what is wrong at `end` if something is
- */
-function wholeBatches(
-  bytes: Uint8Array,
-  bounds: {
-    readonly offset: Offset;
-    readonly upTo: Offset;
-    readonly maxBytes: number;
-    readonly minOneBatch: boolean;
-    /** Bytes from here to the end of the file: no batch is longer. */
-    readonly left: number;
-  },
-  recentFrom: number,
-): {
-  readonly start: number;
-  readonly end: number;
-  readonly needed: number;
-  readonly damage?: { readonly offset: Offset; readonly what: string };
-} {
-  let start = -1;
-  let at = 0;
-  /** Behind the last batch that was whole. */
-  let next: Offset | undefined;
-  for (;;) {
-    const size = batchSizeAt(bytes, at);
-    if (size === undefined || bytes.length - at < BATCH_HEADER_BYTES) break;
-    if (size < BATCH_HEADER_BYTES || size > bounds.left - at) {
-      // The first of a read may lie before what was asked for, and is known by what is left of it only.
-      const { baseOffset } = batchHeaderAt(bytes, at, BATCH_HEADER_BYTES);
-      const offset = next ?? Math.min(baseOffset, bounds.offset);
-      return { start, end: at, needed: 0, damage: { offset, what: "batch length" } };
-    }
-    const header = batchHeaderAt(bytes, at, size);
-    if (header.baseOffset >= bounds.upTo) break;
-    if (header.lastOffset < bounds.offset) {
-      at += size;
-      continue;
-    }
-    if (start < 0) start = at;
-    const first = at === start;
-    if (at + size - start > bounds.maxBytes && !(first && bounds.minOneBatch)) break;
-    if (at + size > bytes.length) return { start, end: at, needed: first ? size : 0 };
-    if (at < recentFrom && !crcMatches(bytes, header)) {
-      return { start, end: at, needed: 0, damage: { offset: header.baseOffset, what: "checksum" } };
-    }
-    at += size;
-    next = header.lastOffset + 1;
-  }
-  return { start, end: at, needed: 0 };
-}

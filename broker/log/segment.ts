@@ -204,9 +204,9 @@ export class Segment {
     return file.read(position, into);
   }
 
-  /** From which position on the checksums need not be looked at: it was written here a short time ago. */
-  recentFrom(now: Millis): number {
-    return this.#recent.from(now);
+  /** From which position on the checksums need not be looked at: it was written here after `since`, a short time ago. */
+  recentFrom(since: Millis): number {
+    return this.#recent.from(since);
   }
 
   /** Where to begin looking for `offset`: a position at or before its batch. */

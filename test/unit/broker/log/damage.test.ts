@@ -13,6 +13,13 @@ const identity = { topic: "t", topicId: "11111111-1111-4111-8111-111111111111", 
 const FILE = "t-0/00000000000000000000.log";
 const BATCHES = 5;
 
+/** A batch's length field, which does not count itself and the base offset. */
+function lengthOf(sizes: readonly number[]): Uint8Array {
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(sizes.reduce((sum, size) => sum + size, 0) - 12);
+  return length;
+}
+
 describe("log: a batch that is damaged on disk", () => {
   const scheduler = new VirtualScheduler();
   let storage: MemoryStorage;
@@ -121,6 +128,23 @@ describe("log: a batch that is damaged on disk", () => {
       assert.equal(await read(0), positionOf(2));
     }
   });
+
+  const PASSED_OVER: readonly (readonly [string, number, Uint8Array])[] = [
+    ["its last offset said that it ends before it begins", 2, Buffer.of(0xff, 0xff, 0xff, 0xff)],
+    ["its length led behind the batch that was asked for", 1, lengthOf(sizes.slice(1, 3))],
+    ["its length led into the middle of another", 1, lengthOf([(sizes[1] ?? 0) + 10])],
+  ];
+  for (const [what, number, bytes] of PASSED_OVER) {
+    it(`is found when a read has passed over it because ${what}`, async () => {
+      await overwrite(positionOf(2), batch(2));
+      await overwrite(positionOf(number) + (number === 2 ? 23 : 8), bytes);
+      await assert.rejects(read(2), DamagedError);
+      assert.deepEqual(place, { offset: number, segment: 0, position: positionOf(number) });
+      assert(place);
+      assert.equal(await scheduler.until(log.repair(place, batch(number))), true);
+      assert.equal(await read(0), positionOf(5));
+    });
+  }
 
   it("is left alone when its place holds a whole batch again", async () => {
     await assert.rejects(read(2), DamagedError);

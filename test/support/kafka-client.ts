@@ -35,6 +35,13 @@ interface Address {
   readonly port: number;
 }
 
+/** As metadata said last. */
+interface Leader {
+  readonly topicId: string;
+  readonly leaderId: number;
+  readonly leaderEpoch: number;
+}
+
 /** The answer was an error code. */
 export class BrokerError extends Error {
   override readonly name = "BrokerError";
@@ -61,7 +68,7 @@ export class KafkaClient {
   readonly #options: ClientOptions;
   readonly #connections = new Map<string, Promise<RpcClient>>();
   #brokers = new Map<number, Address>();
-  #leaders = new Map<string, number>();
+  readonly #leaders = new Map<string, Leader>();
   #next = 0;
   /** Who did not answer the last time: asked only when nobody else is left. */
   readonly #silent = new Set<string>();
@@ -99,8 +106,13 @@ export class KafkaClient {
       answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]),
     );
     for (const topic of answer.topics) {
-      for (const { partitionIndex, leaderId } of topic.partitions) {
-        this.#leaders.set(`${topic.name ?? ""}-${partitionIndex}`, leaderId);
+      const { topicId } = topic;
+      for (const { partitionIndex, leaderId, leaderEpoch } of topic.partitions) {
+        const key = `${topic.name ?? ""}-${partitionIndex}`;
+        const known = this.#leaders.get(key);
+        // The broker that was asked knows less than the one before (KIP-320).
+        if (known?.topicId === topicId && leaderEpoch < known.leaderEpoch) continue;
+        this.#leaders.set(key, { topicId, leaderId, leaderEpoch });
       }
     }
   }
@@ -189,7 +201,8 @@ export class KafkaClient {
             partitions: [
               {
                 partition,
-                currentLeaderEpoch: -1,
+                // Without it a leader that does not know yet that it was deposed says that the log ends where its own does.
+                currentLeaderEpoch: this.#leaders.get(`${topic}-${partition}`)?.leaderEpoch ?? -1,
                 fetchOffset: offset,
                 lastFetchedEpoch: -1,
                 logStartOffset: -1,
@@ -225,11 +238,11 @@ export class KafkaClient {
 
   /** Id of the leader as last heard of, or undefined. */
   leaderOf(topic: string, partition: number): number | undefined {
-    return this.#leaders.get(`${topic}-${partition}`);
+    return this.#leaders.get(`${topic}-${partition}`)?.leaderId;
   }
 
   #leader(topic: string, partition: number): Address {
-    const leader = this.#leaders.get(`${topic}-${partition}`) ?? -1;
+    const leader = this.#leaders.get(`${topic}-${partition}`)?.leaderId ?? -1;
     const address = this.#brokers.get(leader);
     if (address === undefined) throw new BrokerError(ErrorCode.LEADER_NOT_AVAILABLE);
     return address;

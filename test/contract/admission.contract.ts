@@ -390,6 +390,17 @@ export function admissionContract(name: string, open: () => Promise<AdmissionUnd
       });
     }
 
+    it("refuses a listener whose Services would have too long a name", async () => {
+      const metadata = { name: "a-cluster-whose-name-has-38-characters", namespace };
+      const listeners = [{ name: "fifteen-letters", port: 9094, type: "nodeport" }];
+      const spec = { brokers: 1, listeners };
+      const object = { apiVersion: API_VERSION, kind: "BrokerCluster", metadata, spec };
+      await assert.rejects(
+        api.create(KINDS.BrokerCluster, namespace, object),
+        /a Service is named <cluster>-<listener>-bootstrap, in 63 characters at most; give the/,
+      );
+    });
+
     for (const [kind, before, after, message] of FROZEN) {
       it(`refuses ${kind} ${JSON.stringify(after)} after ${JSON.stringify(before)}`, async () => {
         const object = await make(kind, before);

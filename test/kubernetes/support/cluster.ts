@@ -35,6 +35,8 @@ export interface Harness {
   readonly directory: string;
   /** Runs a command among the processes of node `node1`, say. */
   onNode(node: string, ...command: readonly string[]): Promise<string>;
+  /** Runs a command of this machine beside the nodes, outside of all pods, where nodes have their addresses. */
+  beside(...command: readonly string[]): Promise<string>;
   /** Takes a node's power, boots it again; pulls its network cable, puts it back. */
   change(node: string, how: "stop" | "start" | "cut" | "heal"): Promise<void>;
 }
@@ -103,6 +105,9 @@ async function start(): Promise<TestKubernetes> {
       change: async (node, how) => {
         await run(path.join(harness, "node"), [how, directory, node.replace("node", "")]);
       },
+      beside: async (...command) =>
+        (await run(path.join(harness, "enter"), [directory, ...command], { maxBuffer: MAX_OUTPUT }))
+          .stdout,
       onNode: async (node, ...command) => {
         const number = node.replace("node", "");
         const args = [directory, "--node", number, ...command];

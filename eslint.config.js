@@ -37,6 +37,7 @@ const layerRules = Object.entries(layers).map(([folder, allowed]) => ({
 const edges = [
   "broker/main.ts",
   "broker/log/file-storage.ts",
+  "broker/log/open-file.ts",
   "broker/network/tcp-network.ts",
   "broker/network/tcp/*.ts",
   "broker/admin/**/*.ts",

@@ -250,7 +250,12 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
     "Memory for the newest records of all partitions.",
   ),
   long("forebay.journal.file.bytes", 64 * MIB, MIB, "Size of one journal file."),
-  int("forebay.checkpoint.interval.ms", 1000, 10, "Segments are written at least this often."),
+  int(
+    "forebay.checkpoint.interval.ms",
+    10_000,
+    10,
+    "Segments are written and synced at least this often; until then the journal has what they lack.",
+  ),
   long(
     "forebay.volume.reserve.bytes",
     1024 * MIB,
@@ -382,7 +387,7 @@ export class BrokerConfig {
       tailBytes,
       extentBytes: Math.min(DEFAULT_LOG_OPTIONS.extentBytes, tailBytes / 4),
       // Well before the tail is full of what is not in segments, which is when clients' appends have to wait.
-      checkpointBytes: Math.min(DEFAULT_LOG_OPTIONS.checkpointBytes, tailBytes / 4),
+      writeOutBytes: Math.min(DEFAULT_LOG_OPTIONS.writeOutBytes, tailBytes / 8),
       journalFileBytes: this.number("forebay.journal.file.bytes"),
       checkpointMs: this.number("forebay.checkpoint.interval.ms"),
       reserveBytes: this.number("forebay.volume.reserve.bytes"),

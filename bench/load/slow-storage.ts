@@ -26,7 +26,8 @@ export class SlowStorage {
   get storage(): Storage {
     const inner = this.#inner;
     return {
-      open: async (path, mode) => this.#slow(await inner.open(path, mode)),
+      journalBlockBytes: inner.journalBlockBytes,
+      open: async (path, mode, use) => this.#slow(await inner.open(path, mode, use)),
       list: (directory) => inner.list(directory),
       makeDirectory: (path) => inner.makeDirectory(path),
       rename: (from, to) => inner.rename(from, to),
@@ -49,8 +50,9 @@ export class SlowStorage {
         await this.#work(parts);
       },
       writeSync: (position, parts) => {
-        file.writeSync(position, parts);
-        this.#charge(parts);
+        const done = file.writeSync(position, parts);
+        if (done) this.#charge(parts);
+        return done;
       },
       read: (position, into) => file.read(position, into),
       sync: async () => {

@@ -1,7 +1,7 @@
 import { assert } from "../../lib/assert.ts";
 import { Gate } from "../../lib/gate.ts";
 
-/** Extents kept for the next use; more than that were needed in a burst. */
+/** Extents kept for the next use beside those of the pool; more than that were needed in a burst. */
 const MAX_FREE = 8;
 
 /** A piece of memory that appends fill one after the other. Recycled when nothing needs its content any more. */
@@ -25,9 +25,15 @@ export interface Extent {
  */
 export class Arena {
   readonly #extentBytes: number;
+  /** Extents are whole blocks, so that what the journal writes of them can be. */
+  readonly #blockBytes: number;
   readonly #budgetBytes: number;
   readonly #maxUnsyncedBytes: number;
   readonly #extents: Extent[] = [];
+  /** Memory for as many extents as the budget has, used before any other; none in a test. */
+  readonly #pool: Uint8Array;
+  #poolUsed = 0;
+  readonly #freeOfPool: Uint8Array[] = [];
   readonly #free: Uint8Array[] = [];
   /** Given up while somebody still uses their bytes, which are never used again. */
   #detached: Extent[] = [];
@@ -43,7 +49,11 @@ export class Arena {
     readonly budgetBytes: number;
     readonly extentBytes: number;
     readonly maxUnsyncedBytes?: number;
+    readonly pool?: Uint8Array;
+    readonly blockBytes?: number;
   }) {
+    this.#blockBytes = options.blockBytes ?? 1;
+    this.#pool = options.pool ?? new Uint8Array(0);
     this.#budgetBytes = options.budgetBytes;
     this.#maxUnsyncedBytes = options.maxUnsyncedBytes ?? Infinity;
     this.#extentBytes = options.extentBytes;
@@ -58,9 +68,39 @@ export class Arena {
   }
   /** Bytes beside these that readers hold of what was given up: answers that clients do not take. */
   get detachedBytes(): number {
-    if (this.#detached.length === 0) return 0;
-    this.#detached = this.#detached.filter(({ holds }) => holds > 0);
+    this.#sweep();
     return this.#detached.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
+  /** What nobody uses any more goes back to the pool, or away. */
+  #sweep(): void {
+    if (this.#detached.length === 0) return;
+    for (const { holds, bytes } of this.#detached) {
+      if (holds === 0 && this.#isOfPool(bytes)) this.#freeOfPool.push(bytes);
+    }
+    this.#detached = this.#detached.filter(({ holds }) => holds > 0);
+  }
+
+  #isOfPool(bytes: Uint8Array): boolean {
+    return this.#pool.length > 0 && bytes.buffer === this.#pool.buffer;
+  }
+
+  /** Memory for an extent of `length` bytes or the usual size. */
+  #memory(length: number): Uint8Array {
+    if (length > this.#extentBytes) {
+      return new Uint8Array(Math.ceil(length / this.#blockBytes) * this.#blockBytes);
+    }
+    const used = this.#freeOfPool.pop() ?? this.#unusedOfPool();
+    if (used !== undefined) return used;
+    this.#sweep();
+    return this.#freeOfPool.pop() ?? this.#free.pop() ?? new Uint8Array(this.#extentBytes);
+  }
+
+  #unusedOfPool(): Uint8Array | undefined {
+    const from = this.#poolUsed;
+    if (from + this.#extentBytes > this.#pool.length) return undefined;
+    this.#poolUsed += this.#extentBytes;
+    return this.#pool.subarray(from, this.#poolUsed);
   }
   /**
    * The volume has fallen behind: segments by the budget, or the journal by what an acknowledgement would wait for too long.
@@ -88,10 +128,7 @@ export class Arena {
     const last = this.#extents.at(-1);
     if (last !== undefined && last.bytes.length - last.filled >= length) return last;
     this.recycle(length);
-    const bytes =
-      length <= this.#extentBytes
-        ? (this.#free.pop() ?? new Uint8Array(this.#extentBytes))
-        : new Uint8Array(length);
+    const bytes = this.#memory(length);
     this.#bytes += bytes.length;
     const extent = {
       bytes,
@@ -116,6 +153,7 @@ export class Arena {
       this.#extents.shift();
       this.#bytes -= first.bytes.length;
       if (first.holds > 0) this.#detached.push(first);
+      else if (this.#isOfPool(first.bytes)) this.#freeOfPool.push(first.bytes);
       else if (first.bytes.length === this.#extentBytes && this.#free.length < MAX_FREE)
         this.#free.push(first.bytes);
     }

@@ -1,7 +1,9 @@
 import fs from "node:fs";
 import path from "node:path";
-import { totalLength } from "../../lib/bytes.ts";
-import { type Storage, StorageError, type StorageFile } from "./storage.ts";
+import { PAGE_BYTES } from "../../lib/page-memory.ts";
+import { attempt, codeOf, OpenFile, storageError } from "./open-file.ts";
+import type { Storage, StorageFile } from "./storage.ts";
+import { SyncedFile } from "./synced-file.ts";
 
 /** A volume that is a folder of this machine (edge). The folder is made if need be. */
 export async function createFileStorage(root: string): Promise<Storage> {
@@ -10,6 +12,7 @@ export async function createFileStorage(root: string): Promise<Storage> {
 }
 
 class FileStorage implements Storage {
+  readonly journalBlockBytes = PAGE_BYTES;
   readonly #root: string;
   /** Syncs of folders that have begun, and those that wait for them. */
   readonly #runningSyncs = new Map<string, Promise<void>>();
@@ -23,8 +26,21 @@ class FileStorage implements Storage {
     return path.join(this.#root, name);
   }
 
-  async open(name: string, mode: "create" | "existing"): Promise<StorageFile> {
-    const flags = fs.constants.O_RDWR | (mode === "create" ? fs.constants.O_CREAT : 0);
+  async open(name: string, mode: "create" | "existing", use?: "journal"): Promise<StorageFile> {
+    const { O_RDWR, O_CREAT, O_DSYNC, O_DIRECT } = fs.constants;
+    const flags = O_RDWR | (mode === "create" ? O_CREAT : 0);
+    if (use !== "journal") return this.#open(name, flags);
+    const buffered = await this.#open(name, flags | O_DSYNC);
+    try {
+      return new SyncedFile(buffered, await this.#open(name, flags | O_DSYNC | O_DIRECT));
+    } catch (error) {
+      if (codeOf(error) === "EINVAL") return new SyncedFile(buffered, undefined);
+      await buffered.close();
+      throw error;
+    }
+  }
+
+  async #open(name: string, flags: number): Promise<OpenFile> {
     const handle = await attempt(fs.promises.open(this.#path(name), flags, 0o644));
     const { size } = await attempt(handle.stat());
     return new OpenFile(handle, size);
@@ -116,150 +132,4 @@ class FileStorage implements Storage {
     const { bavail, blocks, bsize } = await attempt(fs.promises.statfs(this.#root));
     return { freeBytes: bavail * bsize, capacityBytes: blocks * bsize };
   }
-}
-
-type Done = (error: NodeJS.ErrnoException | null, count?: number) => void;
-
-/**
- * Reads, writes and syncs go by the descriptor, with callbacks: a FileHandle's own promises take several times the CPU,
- * and there is one for each flush. So that a descriptor is never closed under them, close waits for them.
- */
-class OpenFile implements StorageFile {
-  readonly #handle: fs.promises.FileHandle;
-  #size: number;
-  #running = 0;
-  #closing: (() => void) | undefined;
-  #closed = false;
-
-  constructor(handle: fs.promises.FileHandle, size: number) {
-    this.#handle = handle;
-    this.#size = size;
-  }
-
-  get size(): number {
-    return this.#size;
-  }
-
-  #run(start: (fd: number, done: Done) => void): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const fd = this.#descriptor();
-      this.#running++;
-      start(fd, (error, count = 0) => {
-        this.#running--;
-        if (this.#running === 0) this.#closing?.();
-        if (error === null) resolve(count);
-        else reject(storageError(error));
-      });
-    });
-  }
-
-  /** @throws StorageError */
-  #descriptor(): number {
-    if (this.#closed) throw new StorageError("EBADF", "the file is closed");
-    return this.#handle.fd;
-  }
-
-  async write(position: number, parts: readonly Uint8Array[]): Promise<void> {
-    let at = position;
-    let rest = parts;
-    let left = totalLength(parts);
-    while (left > 0) {
-      const written = await this.#run((fd, done) => {
-        fs.writev(fd, rest, at, done);
-      });
-      at += written;
-      left -= written;
-      if (left > 0) rest = without(rest, written);
-    }
-    this.#size = Math.max(this.#size, at);
-  }
-
-  writeSync(position: number, parts: readonly Uint8Array[]): void {
-    let at = position;
-    let rest = parts;
-    let left = totalLength(parts);
-    const fd = this.#descriptor();
-    try {
-      while (left > 0) {
-        const first = rest[0];
-        const written =
-          rest.length === 1 && first !== undefined
-            ? fs.writeSync(fd, first, 0, first.length, at)
-            : fs.writevSync(fd, rest, at);
-        at += written;
-        left -= written;
-        if (left > 0) rest = without(rest, written);
-      }
-    } catch (error) {
-      throw storageError(error);
-    }
-    this.#size = Math.max(this.#size, at);
-  }
-
-  async read(position: number, into: Uint8Array): Promise<number> {
-    let filled = 0;
-    while (filled < into.length) {
-      const from = filled;
-      const bytes = await this.#run((fd, done) => {
-        fs.read(fd, into, from, into.length - from, position + from, done);
-      });
-      if (bytes === 0) break;
-      filled += bytes;
-    }
-    return filled;
-  }
-
-  async sync(): Promise<void> {
-    await this.#run((fd, done) => {
-      fs.fdatasync(fd, done);
-    });
-  }
-
-  async truncate(size: number): Promise<void> {
-    await this.#run((fd, done) => {
-      fs.ftruncate(fd, size, done);
-    });
-    this.#size = size;
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    if (this.#running > 0) {
-      await new Promise<void>((resolve) => {
-        this.#closing = resolve;
-      });
-    }
-    await attempt(this.#handle.close());
-  }
-}
-
-/** What is left to write after a short write. */
-function without(parts: readonly Uint8Array[], written: number): Uint8Array[] {
-  const rest: Uint8Array[] = [];
-  let skip = written;
-  for (const part of parts) {
-    if (skip >= part.length) skip -= part.length;
-    else {
-      rest.push(skip === 0 ? part : part.subarray(skip));
-      skip = 0;
-    }
-  }
-  return rest;
-}
-
-async function attempt<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw storageError(error);
-  }
-}
-
-function codeOf(error: unknown): string {
-  return (error as { code?: string }).code ?? "EIO";
-}
-
-function storageError(error: unknown): StorageError {
-  return new StorageError(codeOf(error), error instanceof Error ? error.message : String(error));
 }

@@ -11,12 +11,13 @@ import {
  * which position; an entry says its own, so that what a recycled file held before is never taken for new. (pure)
  *
  * Entry: crc u32, length u32, position f64, kind u8, how far behind it the last sync had come u24 (in units of 64 bytes,
- * rounded up, plus one; 0 if that is not said), topic id 16, partition u32, offset f64, payload. The checksum covers all of
- * the entry but, in an append, the part of the batch that the batch's own checksum covers.
+ * rounded up, plus one; 0 if that is not said), topic id 16, partition u32, offset f64, padding u16, 2 spare, payload. The
+ * checksum covers all of the entry but, in an append, the part of the batch that the batch's own checksum covers. So many
+ * bytes as `padding` says lie between it and the next entry.
  */
-export const ENTRY_HEADER_BYTES = 48;
+export const ENTRY_HEADER_BYTES = 52;
 export const FILE_HEADER_BYTES = 4096;
-const FILE_MAGIC = 0x464a_4c31;
+const FILE_MAGIC = 0x464a_4c32;
 /** Of a batch, the bytes before those under its own checksum. */
 const BATCH_UNCOVERED_BYTES = 21;
 
@@ -62,7 +63,16 @@ export function sealEntry(
   bytes.set(head.topicId, at + 20);
   view.setUint32(at + 36, head.partition);
   view.setFloat64(at + 40, head.offset);
+  view.setUint32(at + 48, 0);
   view.setUint32(at, crc32c(bytes, at + 4, at + coveredBytes(head.kind, length)));
+}
+
+/** The next entry does not follow at once but after `padding` bytes, at most 65,535. */
+export function padEntry(bytes: Uint8Array, at: number, padding: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  view.setUint16(at + 48, padding);
+  const covered = coveredBytes(view.getUint8(at + 16), view.getUint32(at + 4));
+  view.setUint32(at, crc32c(bytes, at + 4, at + covered));
 }
 
 function coveredBytes(kind: number, length: number): number {
@@ -108,7 +118,7 @@ export function readEntry(
     partition: view.getUint32(at + 36),
     offset: view.getFloat64(at + 40),
     payload,
-    next: at + length,
+    next: at + length + view.getUint16(at + 48),
   };
 }
 

@@ -8,6 +8,7 @@ import {
   type EntryHead,
   fileHeader,
   FILE_HEADER_BYTES,
+  padEntry,
   readEntry,
   readFileHeader,
   positionOf,
@@ -30,8 +31,13 @@ interface Dirty {
 }
 
 const DIRECTORY = "journal";
-/** Up to this many bytes a write on the loop costs less than a hop to the thread pool. */
-const SYNC_WRITE_BYTES = 128 * 1024;
+/**
+ * A small write is done on the loop: to wait there for a fast disk takes less time, and much less CPU, than two changes of
+ * threads. A disk that is not fast is found out by the first such write, and then asked from another thread for a while.
+ */
+const LOOP_WRITE_BYTES = 16 * 1024;
+const SLOW_WRITE_MS = 1;
+const OFF_LOOP_MS = 1000;
 const RETRY_MS = 250;
 const SPARE_FILES = 2;
 
@@ -69,6 +75,8 @@ export class Journal {
   #appended: number;
   #synced: number;
   #pieces: Piece[] = [];
+  /** Where the last entry of the last piece begins. */
+  #lastEntryAt = 0;
   #dirty = new Map<JournalClient, Dirty>();
   #waiters: { readonly position: number; readonly resolve: () => void }[] = [];
   #flushPlanned = false;
@@ -78,6 +86,8 @@ export class Journal {
   /** The volume has failed: nothing is written any more, this process ends. */
   #failed = false;
   #closed = false;
+  /** No write is done on the loop before this time. */
+  #offLoopUntil = 0;
   #file: OpenJournalFile | undefined;
   #files: JournalFile[] = [];
   #spares: string[] = [];
@@ -162,6 +172,12 @@ export class Journal {
   get position(): number {
     return this.#appended;
   }
+
+  /** The same, as a place to begin replaying at. */
+  mark(): number {
+    this.#pad();
+    return this.#appended;
+  }
   /** The volume is full or has failed: nothing may be appended until it is not. */
   get refusing(): boolean {
     return this.#failing || this.#failed || this.#closed;
@@ -180,6 +196,7 @@ export class Journal {
   ): { readonly extent: Extent; readonly payloadAt: number } {
     const length = ENTRY_HEADER_BYTES + payloadBytes;
     const extent = this.#arena.room(length);
+    if (this.#pieces.at(-1)?.extent !== extent) this.#pad();
     const at = extent.filled;
     const payloadAt = at + ENTRY_HEADER_BYTES;
     fill(extent.bytes, payloadAt);
@@ -187,6 +204,7 @@ export class Journal {
     extent.filled = at + length;
     this.#appended += length;
     this.#arena.unsyncedBytes += length;
+    this.#lastEntryAt = at;
     const last = this.#pieces.at(-1);
     if (last?.extent === extent && last.to === at) last.to = extent.filled;
     else {
@@ -196,6 +214,21 @@ export class Journal {
     this.#dirty.set(client, { offset: clientOffset, generation: client.generation });
     this.#planFlush();
     return { extent, payloadAt };
+  }
+
+  /** Brings the last piece to whole blocks; extents are whole blocks, so that it has the room. */
+  #pad(): void {
+    const last = this.#pieces.at(-1);
+    const block = this.#storage.journalBlockBytes;
+    if (last === undefined) return;
+    const beyond = (last.to - last.from) % block;
+    if (beyond === 0) return;
+    const padding = block - beyond;
+    padEntry(last.extent.bytes, this.#lastEntryAt, padding);
+    last.to += padding;
+    last.extent.filled = last.to;
+    this.#appended += padding;
+    this.#arena.unsyncedBytes += padding;
   }
 
   /** Resolves when everything appended so far is on stable storage. */
@@ -245,6 +278,7 @@ export class Journal {
   async #flushAll(): Promise<void> {
     this.#flushing = true;
     while (this.#pieces.length > 0 && !this.#closed) {
+      this.#pad();
       const pieces = this.#pieces;
       const dirty = this.#dirty;
       const position = this.#appended;
@@ -307,9 +341,17 @@ export class Journal {
       await file.open.write(0, [fileHeader(file.info.start)]);
       file.headerWritten = true;
     }
-    if (bytes <= SYNC_WRITE_BYTES) file.open.writeSync(at, parts);
-    else await file.open.write(at, parts);
+    const done = bytes <= LOOP_WRITE_BYTES && this.#writeOnLoop(file.open, at, parts);
+    if (!done) await file.open.write(at, parts);
     return file;
+  }
+
+  #writeOnLoop(file: StorageFile, at: number, parts: readonly Uint8Array[]): boolean {
+    const began = this.#scheduler.now();
+    if (began < this.#offLoopUntil || !file.writeSync(at, parts)) return false;
+    const ended = this.#scheduler.now();
+    if (ended - began > SLOW_WRITE_MS) this.#offLoopUntil = ended + OFF_LOOP_MS;
+    return true;
   }
 
   async #fileFor(bytes: number): Promise<OpenJournalFile> {
@@ -320,11 +362,16 @@ export class Journal {
       this.#file = undefined;
       await present.open.close();
     }
-    const spare = this.#spares.at(-1);
+    const spare = this.#spares.pop();
     const name = spare ?? `${String(this.#nextName).padStart(10, "0")}.journal`;
-    const open = await this.#storage.open(`${DIRECTORY}/${name}`, "create");
+    let open: StorageFile;
+    try {
+      open = await this.#storage.open(`${DIRECTORY}/${name}`, "create", "journal");
+    } catch (error) {
+      if (spare !== undefined) this.#spares.push(spare);
+      throw error;
+    }
     if (spare === undefined) this.#nextName++;
-    else this.#spares.pop();
     const info: JournalFile = { name, start: this.#synced, end: this.#synced };
     assert(
       !this.#files.some((file) => file.name === name),

@@ -24,6 +24,8 @@ export interface CheckpointedLog {
   };
   /** The producers' state, as of the log end, if it is to be saved. */
   readonly takeSnapshot: () => ProducerState | undefined;
+  /** The last one before a stop: the next start believes the files. */
+  readonly last: boolean;
 }
 
 /**
@@ -188,7 +190,7 @@ export class LogFiles {
    * @returns what is now safe in segments, or undefined when a truncation holds up what was appended: the
    * journal is then still needed.
    */
-  async checkpoint({ log, takeSnapshot }: CheckpointedLog): Promise<SafeFiles | undefined> {
+  async checkpoint({ log, takeSnapshot, last }: CheckpointedLog): Promise<SafeFiles | undefined> {
     let safe: SafeFiles | undefined;
     await this.#inOrder(async () => {
       await this.#writeOut(() => log.logEndOffset);
@@ -196,7 +198,7 @@ export class LogFiles {
       this.#context.arena.caughtUp();
       if (this.#truncating > 0) return;
       safe = { writtenOffset: this.#tail.writtenOffset, filesEnd: this.#tail.filesEnd };
-      await this.segments.sync();
+      await this.segments.sync(last);
       if (log.epochsDirty) await this.#saveEpochs(log);
       const producers = this.#truncating > 0 ? undefined : takeSnapshot();
       if (producers !== undefined) {

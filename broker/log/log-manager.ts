@@ -1,5 +1,6 @@
 import { present } from "../../lib/assert.ts";
 import { sleep } from "../../lib/clock.ts";
+import { PAGE_BYTES, pageMemory } from "../../lib/page-memory.ts";
 import type { Gate } from "../../lib/gate.ts";
 import { Arena } from "./arena.ts";
 import { LogCleaner } from "./compaction/log-cleaner.ts";
@@ -68,7 +69,13 @@ async function openVolume(given: LogManagerOptions): Promise<LogManager> {
   const options = { ...DEFAULT_LOG_OPTIONS, ...given.options };
   const startedAt = scheduler.now();
   let volume = await identifyVolume(storage, random);
-  const arena = new Arena({ ...options, budgetBytes: options.tailBytes });
+  const blockBytes = storage.journalBlockBytes;
+  const arena = new Arena({
+    ...options,
+    budgetBytes: options.tailBytes,
+    blockBytes,
+    ...(blockBytes === PAGE_BYTES ? { pool: pageMemory(options.tailBytes) } : {}),
+  });
   const opened: { journal?: Journal; checkpointer?: Checkpointer } = {};
   const context: LogContext = {
     storage,

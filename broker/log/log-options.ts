@@ -13,11 +13,13 @@ export interface LogOptions {
   readonly journalFileBytes: number;
   /** Clients' appends wait while the journal is behind by more. */
   readonly maxUnsyncedBytes: number;
-  /** Segments are written and synced at least this often while something is new. */
-  readonly checkpointMs: number;
-  /** And when this much is new. */
+  /** Segments are written when this much is new. */
+  readonly writeOutBytes: number;
+  /** They are synced when this much is new: what a start after a crash has to replay. */
   readonly checkpointBytes: number;
-  /** A log's producer state is saved after this much was appended to it. */
+  /** And at least this often while something is new. */
+  readonly checkpointMs: number;
+  /** What all logs together may have beyond their saved producer states, about: what a start after a crash reads for them. */
   readonly producerSnapshotBytes: number;
   /** forebay.volume.reserve.bytes */
   readonly reserveBytes: number;
@@ -44,9 +46,10 @@ export const DEFAULT_LOG_OPTIONS: LogOptions = {
   extentBytes: MIB,
   journalFileBytes: 64 * MIB,
   maxUnsyncedBytes: 16 * MIB,
-  checkpointMs: 1000,
-  checkpointBytes: 16 * MIB,
-  producerSnapshotBytes: 4 * MIB,
+  writeOutBytes: 8 * MIB,
+  checkpointBytes: 64 * MIB,
+  checkpointMs: 10_000,
+  producerSnapshotBytes: 256 * MIB,
   reserveBytes: 1024 * MIB,
   trustWrittenMs: RECENT_MS,
   retentionCheckMs: 300_000,

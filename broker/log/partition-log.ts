@@ -420,13 +420,18 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#context.journal.append(head, payload.length, fill, this, this.#logEndOffset);
   }
 
+  /** What is in memory only goes to the segments' files; see `LogFiles.writeOut`. */
+  writeOut(): Promise<void> {
+    return this.files.writeOut(() => this.#logEndOffset);
+  }
+
   async offsetForTimestamp(timestamp: EpochMillis): Promise<TimestampedOffset | undefined> {
-    await this.files.writeOut(() => this.#logEndOffset);
+    await this.writeOut();
     return firstAtOrAfter(this.segments, this.#logStartOffset, timestamp);
   }
 
   async offsetOfMaxTimestamp(): Promise<TimestampedOffset | undefined> {
-    await this.files.writeOut(() => this.#logEndOffset);
+    await this.writeOut();
     return ofMaxTimestamp(this.segments, this.#logStartOffset);
   }
 
@@ -452,10 +457,11 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.producers = await this.segments.readProducers(upTo);
   }
 
-  /** See `LogFiles.checkpoint`; a snapshot of the producers is taken after every `snapshotEvery` bytes. */
+  /** See `LogFiles.checkpoint`; a snapshot of the producers is taken after every `snapshotEvery` bytes, 0 before a stop. */
   checkpoint(snapshotEvery: number): Promise<SafeFiles | undefined> {
     return this.files.checkpoint({
       log: this,
+      last: snapshotEvery === 0,
       takeSnapshot: () => {
         if (this.bytesSinceSnapshot < snapshotEvery) return undefined;
         if (this.producers.size === 0 || this.#producersUnknown) return undefined;

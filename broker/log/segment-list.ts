@@ -334,9 +334,10 @@ export class SegmentList {
     return dropped;
   }
 
-  async sync(): Promise<void> {
+  /** @param all also indexes that have little new */
+  async sync(all: boolean): Promise<void> {
     for (const segment of [...this.#segments]) {
-      if (segment.dirty) await segment.sync();
+      if (segment.dirty || (all && segment === this.active)) await segment.sync(all);
     }
   }
 

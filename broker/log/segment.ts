@@ -5,11 +5,14 @@ import {
   type BatchHeader,
 } from "../protocol/record-batch.ts";
 import type { Millis } from "../../lib/units.ts";
+import { IndexFile } from "./index-file.ts";
 import { RecentWrites } from "./recent-writes.ts";
 import { SparseIndex } from "./sparse-index.ts";
 import type { Storage, StorageFile } from "./storage.ts";
 import type { Offset } from "./types.ts";
 
+/** Up to so much is copied to the page cache on the loop. */
+const LOOP_WRITE_BYTES = 128 * 1024;
 const SCAN_BYTES = 1024 * 1024;
 /** offset index: relative offset, position; time index: timestamp, relative offset (Kafka's file formats). */
 const OFFSET_ENTRY_BYTES = 8;
@@ -43,11 +46,8 @@ export class Segment {
   #indexedTimestamp = -1;
   #bytesSinceIndex = 0;
   #index: SparseIndex | undefined;
-  /** Index entries not yet in the files: offset, position, timestamp, offset of it. */
-  #indexWrites: { readonly offset: Offset; readonly position: number }[] = [];
-  #timeWrites: { readonly timestamp: number; readonly offset: Offset }[] = [];
-  #indexFileBytes = 0;
-  #timeFileBytes = 0;
+  readonly #indexFile: IndexFile;
+  readonly #timeFile: IndexFile;
   /** Nothing more comes. */
   #sealed = false;
   #file: StorageFile | undefined;
@@ -80,6 +80,8 @@ export class Segment {
     this.written = size;
     this.createdAt = createdAt;
     this.#suffix = suffix;
+    this.#indexFile = new IndexFile(storage, this.#path("index"), OFFSET_ENTRY_BYTES);
+    this.#timeFile = new IndexFile(storage, this.#path("timeindex"), TIME_ENTRY_BYTES);
     // Also of a file that was found: a process that ended before its sync leaves names that only memory knows.
     this.#named = false;
     if (size === 0) this.#index = new SparseIndex();
@@ -92,10 +94,7 @@ export class Segment {
 
   /** Size of the larger of the indexes, when it is written out. */
   get indexBytes(): number {
-    return Math.max(
-      this.#indexFileBytes + this.#indexWrites.length * OFFSET_ENTRY_BYTES,
-      this.#timeFileBytes + this.#timeWrites.length * TIME_ENTRY_BYTES,
-    );
+    return Math.max(this.#indexFile.bytes, this.#timeFile.bytes);
   }
 
   /** Notes a batch at the end of the segment, in memory. */
@@ -104,7 +103,10 @@ export class Segment {
     this.noteTimeOf(batch);
     if (this.#bytesSinceIndex > indexIntervalBytes) {
       this.#index?.push(batch.lastOffset, this.size);
-      this.#indexWrites.push({ offset: batch.lastOffset, position: this.size });
+      this.#indexFile.push((view, at) => {
+        view.setInt32(at, batch.lastOffset - this.baseOffset);
+        view.setInt32(at + 4, this.size);
+      });
       this.#noteTime();
       this.#bytesSinceIndex = 0;
     }
@@ -123,7 +125,10 @@ export class Segment {
   #noteTime(): void {
     if (this.maxTimestamp <= this.#indexedTimestamp) return;
     this.#indexedTimestamp = this.maxTimestamp;
-    this.#timeWrites.push({ timestamp: this.maxTimestamp, offset: this.maxTimestampOffset });
+    this.#timeFile.push((view, at) => {
+      view.setBigInt64(at, BigInt(this.maxTimestamp));
+      view.setInt32(at + 8, this.maxTimestampOffset - this.baseOffset);
+    });
   }
 
   /** Nothing more comes: the time index ends with the segment's largest timestamp, as Kafka's does. */
@@ -137,16 +142,19 @@ export class Segment {
   async write(parts: readonly Uint8Array[], bytes: number, now?: Millis): Promise<void> {
     const file = await this.#open("create");
     if (now !== undefined) this.#recent.noted(this.written, now);
-    if (bytes <= 128 * 1024) file.writeSync(this.written, parts);
-    else await file.write(this.written, parts);
+    const done = bytes <= LOOP_WRITE_BYTES && file.writeSync(this.written, parts);
+    if (!done) await file.write(this.written, parts);
     this.written += bytes;
     this.dirty = true;
   }
 
-  /** Syncs the records file and writes out the indexes (which are rebuilt if they are lost). */
-  async sync(): Promise<void> {
-    await this.syncRecords();
-    await this.#writeIndexes();
+  /**
+   * Syncs the records file and writes out the indexes (which are rebuilt if they are lost).
+   * @param all also of an index that has little new
+   */
+  async sync(all = true): Promise<void> {
+    if (this.dirty) await this.syncRecords();
+    await this.#writeIndexes(all);
   }
 
   async syncRecords(): Promise<void> {
@@ -158,44 +166,9 @@ export class Segment {
     }
   }
 
-  async #writeIndexes(): Promise<void> {
-    const indexWrites = this.#indexWrites;
-    const timeWrites = this.#timeWrites;
-    this.#indexWrites = [];
-    this.#timeWrites = [];
-    if (indexWrites.length > 0) {
-      const bytes = Buffer.alloc(indexWrites.length * OFFSET_ENTRY_BYTES);
-      for (const [i, one] of indexWrites.entries()) {
-        bytes.writeInt32BE(one.offset - this.baseOffset, i * OFFSET_ENTRY_BYTES);
-        bytes.writeInt32BE(one.position, i * OFFSET_ENTRY_BYTES + 4);
-      }
-      await this.#appendTo("index", this.#indexFileBytes, [bytes]);
-      this.#indexFileBytes += bytes.length;
-    } else if (this.#sealed && this.#indexFileBytes > 0) {
-      await this.#appendTo("index", this.#indexFileBytes, []);
-    }
-    if (timeWrites.length > 0) {
-      const bytes = Buffer.alloc(timeWrites.length * TIME_ENTRY_BYTES);
-      for (const [i, one] of timeWrites.entries()) {
-        bytes.writeBigInt64BE(BigInt(one.timestamp), i * TIME_ENTRY_BYTES);
-        bytes.writeInt32BE(one.offset - this.baseOffset, i * TIME_ENTRY_BYTES + 8);
-      }
-      await this.#appendTo("timeindex", this.#timeFileBytes, [bytes]);
-      this.#timeFileBytes += bytes.length;
-    } else if (this.#sealed && this.#timeFileBytes > 0) {
-      await this.#appendTo("timeindex", this.#timeFileBytes, []);
-    }
-  }
-
-  /** What a sealed segment's indexes say is believed after a crash: they are synced once. */
-  async #appendTo(extension: string, position: number, parts: Uint8Array[]): Promise<void> {
-    const file = await this.#storage.open(this.#path(extension), "create");
-    try {
-      if (parts.length > 0) await file.write(position, parts);
-      if (this.#sealed) await file.sync();
-    } finally {
-      await file.close();
-    }
+  async #writeIndexes(all: boolean): Promise<void> {
+    await this.#indexFile.writeOut(all, this.#sealed);
+    await this.#timeFile.writeOut(all, this.#sealed);
   }
 
   /** Fills `into` from the file; only what is written there. */
@@ -267,19 +240,15 @@ export class Segment {
     this.size = position;
     this.#sealed = false;
     this.#index = undefined;
-    this.#indexWrites = [];
-    this.#timeWrites = [];
     await this.rebuild(indexIntervalBytes);
   }
 
   /** Reads the whole segment and makes its indexes anew. */
   async rebuild(indexIntervalBytes: number): Promise<void> {
     const { written } = this;
-    await this.#storage.remove(this.#path("index"));
-    await this.#storage.remove(this.#path("timeindex"));
+    await this.#indexFile.clear();
+    await this.#timeFile.clear();
     this.#index = new SparseIndex();
-    this.#indexFileBytes = 0;
-    this.#timeFileBytes = 0;
     this.#indexedTimestamp = -1;
     this.#bytesSinceIndex = 0;
     this.maxTimestamp = -1;
@@ -290,13 +259,13 @@ export class Segment {
       return undefined;
     });
     this.size = written;
-    await this.#writeIndexes();
+    await this.#writeIndexes(true);
   }
 
   /** Takes over the index files as found, if they are whole; else they are made anew. */
   async adopt(indexIntervalBytes: number): Promise<void> {
-    const index = await this.#storage.readFile(this.#path("index"));
-    const time = await this.#storage.readFile(this.#path("timeindex"));
+    const index = await this.#indexFile.read();
+    const time = await this.#timeFile.read();
     const whole =
       this.size === 0 ||
       (index !== undefined &&
@@ -308,8 +277,8 @@ export class Segment {
       if (this.size > 0) await this.rebuild(indexIntervalBytes);
       return;
     }
-    this.#indexFileBytes = index.length;
-    this.#timeFileBytes = time.length;
+    this.#indexFile.found(index.length);
+    this.#timeFile.found(time.length);
     const last = Buffer.from(time.subarray(time.length - TIME_ENTRY_BYTES));
     this.maxTimestamp = Number(last.readBigInt64BE(0));
     // Zeros: the file's length survived a crash and its content did not.
@@ -335,9 +304,8 @@ export class Segment {
    */
   async recoverIndexes(): Promise<void> {
     this.#index = await this.#loadIndex();
-    this.#indexFileBytes = this.#index.count * OFFSET_ENTRY_BYTES;
-    await this.#cutIndex("index", this.#indexFileBytes);
-    const time = Buffer.from((await this.#storage.readFile(this.#path("timeindex"))) ?? []);
+    await this.#indexFile.cut(this.#index.count * OFFSET_ENTRY_BYTES);
+    const time = Buffer.from((await this.#timeFile.read()) ?? []);
     this.maxTimestamp = -1;
     this.maxTimestampOffset = this.baseOffset - 1;
     let at = 0;
@@ -349,25 +317,15 @@ export class Segment {
       this.maxTimestampOffset = offset;
     }
     this.#indexedTimestamp = this.maxTimestamp;
-    this.#timeFileBytes = at;
-    await this.#cutIndex("timeindex", at);
+    await this.#timeFile.cut(at);
     await this.scan(this.#index.floor(this.maxTimestampOffset), (batch) => {
       this.noteTimeOf(batch);
       return undefined;
     });
   }
 
-  async #cutIndex(extension: string, size: number): Promise<void> {
-    const file = await this.#storage.open(this.#path(extension), "create");
-    try {
-      if (file.size > size) await file.truncate(size);
-    } finally {
-      await file.close();
-    }
-  }
-
   async #loadIndex(): Promise<SparseIndex> {
-    const bytes = await this.#storage.readFile(this.#path("index"));
+    const bytes = await this.#indexFile.read();
     const index = new SparseIndex();
     if (bytes === undefined) return index;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -422,7 +380,7 @@ export class Segment {
     for (const extension of ["index", "timeindex"]) {
       await this.#storage.remove(this.#path(extension));
     }
-    await this.#writeIndexes();
+    await this.#writeIndexes(true);
   }
 
   async close(): Promise<void> {

@@ -6,8 +6,11 @@ export interface StorageFile {
   readonly size: Bytes;
   /** Writes the parts one after the other at `position`; not durable until `sync`. Part contents must not change until it resolves. */
   write(position: Bytes, parts: readonly Uint8Array[]): Promise<void>;
-  /** The same on the calling thread: cheaper under some hundred KiB (a thread hop costs 25 to 60 µs of CPU). */
-  writeSync(position: Bytes, parts: readonly Uint8Array[]): void;
+  /**
+   * The same on the calling thread: cheaper under some hundred KiB (a thread hop costs 25 to 60 µs of CPU).
+   * @returns whether it was done: not if it would have to wait for something else that is written
+   */
+  writeSync(position: Bytes, parts: readonly Uint8Array[]): boolean;
   /** Fills `into` from `position`; resolves to the bytes read, fewer only at the end of the file. */
   read(position: Bytes, into: Uint8Array): Promise<number>;
   /** fdatasync: all earlier writes to this file, and its length, survive a crash. */
@@ -22,7 +25,12 @@ export interface StorageFile {
  * reach the caller as `StorageError`.
  */
 export interface Storage {
-  open(path: string, mode: "create" | "existing"): Promise<StorageFile>;
+  /** The journal's writes are of whole blocks of this size, at multiples of it: for them that is the fastest. */
+  readonly journalBlockBytes: Bytes;
+  /**
+   * @param use a journal's writes may be on stable storage before `sync` is called; it then has nothing to do
+   */
+  open(path: string, mode: "create" | "existing", use?: "journal"): Promise<StorageFile>;
   /** Names in a folder, sorted; empty if there is no such folder. */
   list(directory: string): Promise<readonly string[]>;
   makeDirectory(path: string): Promise<void>;

@@ -93,7 +93,7 @@ export class SimCluster {
     this.brokers = Array.from({ length: shape.brokers }, (_, id) => ({
       id,
       host: `broker-${id}`,
-      storage: new MemoryStorage(),
+      storage: new MemoryStorage({ journalBlockBytes: 512 }),
       slowDisk: random.below(5) === 0 ? 5 + random.below(60) : 1,
       process: new SimProcess(`broker-${id}`, 0, clock),
       broker: undefined,

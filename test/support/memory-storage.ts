@@ -41,6 +41,7 @@ export interface MemoryStorageOptions {
   /** Called before each operation; what it throws is the operation's failure. */
   readonly fault?: (operation: string, path: string) => void;
   readonly capacityBytes?: number;
+  readonly journalBlockBytes?: number;
 }
 
 /**
@@ -126,6 +127,7 @@ export class MemoryStorage {
       (...args: A): Promise<T> =>
         epoch === this.#epoch ? operation(...args) : new Promise<never>(() => undefined);
     return {
+      journalBlockBytes: this.#options.journalBlockBytes ?? 1,
       open: guarded((path: string, mode: "create" | "existing") => this.#open(path, mode)),
       list: guarded((directory: string) => this.#list(directory)),
       makeDirectory: guarded((path: string) => this.#makeDirectory(path)),
@@ -219,10 +221,11 @@ export class MemoryStorage {
         put(position, parts);
       },
       writeSync: (position, parts) => {
-        if (!alive()) return;
+        if (!alive()) return true;
         requireOpen();
         this.#options.fault?.("write", name);
         put(position, parts);
+        return true;
       },
       read: async (position, into) => {
         await enter("read");

@@ -180,6 +180,7 @@ async function open(
         extentBytes: 8 * 1024,
         journalFileBytes: 32 * 1024,
         checkpointMs: 20,
+        writeOutBytes: 4 * 1024,
         checkpointBytes: 16 * 1024,
         producerSnapshotBytes: 8 * 1024,
         cleanerEnabled,
@@ -339,7 +340,11 @@ let compacted = 0;
 async function run(steps: readonly Step[], seed: number): Promise<void> {
   const random = seededRandom(seed);
   const scheduler = new VirtualScheduler();
-  const storage = new MemoryStorage({ scheduler, delay: () => random.below(3) });
+  const storage = new MemoryStorage({
+    scheduler,
+    delay: () => random.below(3),
+    journalBlockBytes: random.below(2) === 0 ? 1 : 512,
+  });
   const dedupeBytes = [24 * 3, 24 * 8, 1 << 16][random.below(3)] ?? 0;
   let config: LogConfig = {
     ...DEFAULT_LOG_CONFIG,

@@ -93,6 +93,7 @@ async function open(storage: MemoryStorage, scheduler: VirtualScheduler): Promis
         extentBytes: 8 * 1024,
         journalFileBytes: 32 * 1024,
         checkpointMs: 50,
+        writeOutBytes: 4 * 1024,
         checkpointBytes: 16 * 1024,
         producerSnapshotBytes: 8 * 1024,
       },
@@ -132,7 +133,11 @@ describe("log", () => {
         async (steps, seed) => {
           const random = seededRandom(seed);
           const scheduler = new VirtualScheduler();
-          const storage = new MemoryStorage({ scheduler, delay: () => random.below(3) });
+          const storage = new MemoryStorage({
+            scheduler,
+            delay: () => random.below(3),
+            journalBlockBytes: random.below(2) === 0 ? 1 : 512,
+          });
           let manager = await open(storage, scheduler);
           const config = { ...DEFAULT_LOG_CONFIG, segmentBytes: 10_000, indexIntervalBytes: 500 };
           const models: Model[] = Array.from({ length: PARTITIONS }, () => ({

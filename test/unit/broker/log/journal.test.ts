@@ -34,8 +34,9 @@ class Bench {
   readonly arena = new Arena({ budgetBytes: 64 * 1024, extentBytes: 4096 });
   failing: ((operation: string, path: string) => string | undefined) | undefined;
 
-  constructor(delay = 1) {
+  constructor(delay = 1, journalBlockBytes = 1) {
     this.memory = new MemoryStorage({
+      journalBlockBytes,
       scheduler: this.scheduler,
       delay: () => delay,
       fault: (operation, path) => {
@@ -188,6 +189,51 @@ describe("journal", () => {
     assert.equal(bench.memory.paths().length, 4, "the spares were taken");
     await bench.scheduler.until(journal.close());
     assert.deepEqual(await bench.replayed(34 * ENTRY_BYTES), range(34, 48));
+  });
+
+  it("takes another file while one that was freed is being opened", async () => {
+    const bench = new Bench();
+    const journal = await bench.open();
+    const client = new Client();
+    for (const offset of range(0, 20)) {
+      append(journal, client, offset);
+      await bench.scheduler.until(journal.flush());
+    }
+    await bench.scheduler.until(journal.freeBefore(5 * ENTRY_BYTES));
+    let freed: Promise<void> | undefined;
+    bench.failing = (operation) => {
+      if (operation === "open") freed ??= journal.freeBefore(10 * ENTRY_BYTES);
+      return undefined;
+    };
+    for (const offset of range(20, 40)) {
+      append(journal, client, offset);
+      await bench.scheduler.until(journal.flush());
+    }
+    assert(freed !== undefined);
+    await freed;
+    await bench.scheduler.until(journal.close());
+    assert.deepEqual(bench.panics, []);
+    assert.deepEqual(await bench.replayed(15 * ENTRY_BYTES), range(15, 40));
+  });
+
+  it("writes whole blocks, and replays from wherever a checkpoint was", async () => {
+    const bench = new Bench(1, 512);
+    const journal = await bench.open();
+    const client = new Client();
+    const marks = new Map<number, number>();
+    for (const offset of range(0, 60)) {
+      append(journal, client, offset);
+      // Before some flushes, within what one flush writes, and behind them.
+      if (offset % 5 === 1) marks.set(journal.mark(), offset + 1);
+      if (offset % 7 === 0) await bench.scheduler.until(journal.flush());
+    }
+    await bench.scheduler.until(journal.flush());
+    await bench.scheduler.until(journal.close());
+    assert.equal(journal.position % 512, 0);
+    for (const [position, offset] of marks) {
+      assert.equal(position % 512, 0);
+      assert.deepEqual(await bench.replayed(position), range(offset, 60));
+    }
   });
 
   it("keeps files that hold an entry at or after the position freed", async () => {

@@ -1,6 +1,15 @@
 import { brokerClusters, topics } from "../../cluster/resources.ts";
+import type { ListenerSpec } from "../../cluster/listeners.ts";
 import { CLUSTER, OperatorWorld, type OperatorWorldOptions } from "./operator-world.ts";
 import { strays, worldState } from "./world-state.ts";
+
+/** Its addresses are known without a load balancer. */
+const OUTSIDE: ListenerSpec = {
+  name: "outside",
+  port: 9094,
+  type: "loadbalancer",
+  advertisedHost: "b{id}.example",
+};
 
 interface Chapter {
   readonly name: string;
@@ -16,6 +25,10 @@ const CHAPTERS: readonly Chapter[] = [
       await world.create("Topic", "wide", { cluster: CLUSTER, partitions: 120 });
       await world.create("Topic", "small", { cluster: CLUSTER, partitions: 4, replicas: 3 });
     },
+  },
+  {
+    name: "clients may come from outside",
+    act: (world) => world.change(brokerClusters, CLUSTER, { listeners: [OUTSIDE] }),
   },
   {
     name: "it grows to five brokers",
@@ -36,6 +49,10 @@ const CHAPTERS: readonly Chapter[] = [
   {
     name: "it shrinks to three brokers",
     act: (world) => world.change(brokerClusters, CLUSTER, { brokers: 3 }),
+  },
+  {
+    name: "clients may come from outside no more",
+    act: (world) => world.change(brokerClusters, CLUSTER, { listeners: [] }),
   },
   {
     name: "a topic is deleted and made again",

@@ -96,7 +96,7 @@ describe("rights of the operator", () => {
         apiVersion: API_VERSION,
         kind: "BrokerCluster",
         metadata,
-        spec: { brokers: 1 },
+        spec: { brokers: 1, listeners: [{ name: "outside", port: 9094, type: "nodeport" }] },
       }),
     );
     await scheduler.until(
@@ -107,6 +107,10 @@ describe("rights of the operator", () => {
         spec: { cluster: "c", topicName: "c", partitions: 1 },
       }),
     );
+    await scheduler.advance(20_000);
+    const now = await scheduler.until(kube.get(brokerClusters, "default", "c"));
+    const changed = { ...now, spec: { brokers: 1, listeners: [] } };
+    await scheduler.until(kube.replace(brokerClusters, "default", changed));
     await scheduler.advance(20_000);
     operator.stop();
     for (const call of calls) {
@@ -119,13 +123,18 @@ describe("rights of the operator", () => {
       "patch rbac.authorization.k8s.io/roles",
       "update forebay.dev/brokerclusters/status",
       "create /events",
+      "delete /services",
     ]) {
       assert.ok(calls.has(expected), `${expected} did not happen: ${[...calls].join(", ")}`);
     }
   });
 
-  it("let it see no Secret and delete no volume", () => {
-    for (const verb of Object.values(VERBS)) assert.ok(!allows("", "secrets", verb));
+  it("let it see no Secret and no node, and delete no volume", () => {
+    for (const verb of Object.values(VERBS)) {
+      assert.ok(!allows("", "secrets", verb));
+      // They are asked for by the value readNodes.
+      assert.ok(!allows("", "nodes", verb));
+    }
     for (const kind of ["persistentvolumeclaims", "persistentvolumes"]) {
       assert.ok(!allows("", kind, "delete"));
     }

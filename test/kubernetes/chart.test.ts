@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { parseAllDocuments } from "yaml";
 import { brokerClusters, leases } from "../../cluster/resources.ts";
 import { podObjects, type PodObject } from "../../operator/resources/workloads.ts";
 import { eventually } from "../support/local-cluster.ts";
@@ -82,6 +83,37 @@ describe("the chart on Kubernetes", function () {
       assert.match(answer, /deployment.apps\/forebay-operator created \(server dry run\)/);
       assert.match(answer, /brokercluster.forebay.dev\/example created \(server dry run\)/);
     }
+  });
+
+  it("has monitors, alerts, a dashboard and the right to read nodes only when they are asked for", async () => {
+    const kinds = async (...set: readonly string[]): Promise<Map<string, number>> => {
+      const text = await helm(
+        ...["template", RELEASE, CHART, "--set", `watchNamespace=${NAMESPACE}`],
+        ...set.flatMap((value) => ["--set", value]),
+      );
+      const found = new Map<string, number>();
+      for (const document of parseAllDocuments(text)) {
+        assert.deepEqual(document.errors, []);
+        const object = document.toJS() as { kind: string; rules?: unknown } | null;
+        const what = JSON.stringify(object?.rules ?? "").includes('"nodes"') ? "nodes" : "";
+        const key = `${object?.kind ?? ""}${what === "" ? "" : ` of ${what}`}`;
+        found.set(key, (found.get(key) ?? 0) + 1);
+      }
+      return found;
+    };
+    const asked: readonly (readonly [string, string, number])[] = [
+      ["metrics.serviceMonitor.enabled=true", "ServiceMonitor", 2],
+      ["metrics.rules.enabled=true", "PrometheusRule", 1],
+      ["metrics.dashboard.enabled=true", "ConfigMap", 1],
+      ["readNodes=true", "ClusterRole of nodes", 1],
+    ];
+    const usual = await kinds();
+    for (const [value, kind, count] of asked) {
+      assert.equal(usual.get(kind), undefined, kind);
+      assert.equal((await kinds(value)).get(kind), count, value);
+    }
+    assert.equal(usual.get("NetworkPolicy"), 1);
+    assert.equal((await kinds("networkPolicy.enabled=false")).get("NetworkPolicy"), undefined);
   });
 
   it("is installed, and its example cluster gets ready", async () => {

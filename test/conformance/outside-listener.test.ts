@@ -83,7 +83,10 @@ describe("listeners for clients from outside", () => {
     await producer.send({ topic: "t", messages });
     await producer.disconnect();
     for (const bootstrap of [`127.0.0.1:${outsidePort}`, inside]) {
-      const consumer = kafka(bootstrap).consumer({ groupId: `g-${bootstrap}` });
+      const consumer = kafka(bootstrap).consumer({
+        groupId: `g-${bootstrap}`,
+        maxWaitTimeInMs: 200,
+      });
       await consumer.connect();
       await consumer.subscribe({ topic: "t", fromBeginning: true });
       const seen = new Set<string>();

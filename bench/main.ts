@@ -2,11 +2,15 @@ import { parseArgs } from "node:util";
 import { abuse, PHASES, type PhaseResult } from "./scenarios/abuse.ts";
 import { compare, ROW_NAMES } from "./scenarios/compare.ts";
 import { failover, VARIANTS } from "./scenarios/failover.ts";
+import { recovery } from "./scenarios/recovery.ts";
 import { startUp } from "./scenarios/start-up.ts";
 
+/** No more may a start after a crash take. */
+const RECOVERY_SECONDS = 5;
 const USAGE = `npm run bench -- failover [${Object.keys(VARIANTS).join("|")} ...] [--rounds N] [--verbose]
 npm run bench -- compare [row ...] [--rounds N] [--scale S]   S divides the sizes of the loads
 npm run bench -- start-up [--rounds N]
+npm run bench -- recovery [--rounds N] [--partitions P] [--gib G]
 npm run bench -- abuse [${PHASES.map(({ name }) => name).join("|")} ...] [--scale S]   S divides how many abuse it, and for how long
 rows: ${ROW_NAMES.join(" ")}`;
 
@@ -15,6 +19,8 @@ const { positionals, values } = parseArgs({
   options: {
     rounds: { type: "string" },
     scale: { type: "string", default: "1" },
+    partitions: { type: "string", default: "2000" },
+    gib: { type: "string", default: "50" },
     verbose: { type: "boolean", default: false },
   },
 });
@@ -29,6 +35,9 @@ switch (scenario) {
     break;
   case "start-up":
     await startUp(rounds ?? 3);
+    break;
+  case "recovery":
+    process.exitCode = printRecovery(rounds ?? 3) ? 0 : 1;
     break;
   case "abuse":
     process.exitCode = (await printAbuse(names, Number(values.scale))) ? 0 : 1;
@@ -101,6 +110,20 @@ function printPhase(phase: PhaseResult, boundBytes: number): void {
   }
   if (receivedMib !== undefined)
     console.log(`  ${answers} answers of ${receivedMib} MiB sent to the abusers`);
+}
+
+/** @returns whether a broker that was killed is back in time */
+function printRecovery(times: number): boolean {
+  const seconds = recovery({
+    rounds: times,
+    partitions: Number(values.partitions),
+    gib: Number(values.gib),
+    print: (line) => {
+      console.log(line);
+    },
+  });
+  console.log(`median ${seconds.toFixed(2)} s of ${RECOVERY_SECONDS}`);
+  return seconds < RECOVERY_SECONDS;
 }
 
 function mib(bytes: number): number {

@@ -1,4 +1,7 @@
-/** Does the work for each item, for at most `width` of them at a time. Rejects with the first error; no further item is begun then. */
+/**
+ * Does the work for each item, for at most `width` of them at a time. Rejects with an error once all that was begun has
+ * ended; no further item is begun then.
+ */
 export async function forEachOf<T>(
   items: Iterable<T>,
   width: number,
@@ -16,5 +19,6 @@ export async function forEachOf<T>(
       }
     }
   };
-  await Promise.all(Array.from({ length: width }, worker));
+  const ended = await Promise.allSettled(Array.from({ length: width }, worker));
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
 }

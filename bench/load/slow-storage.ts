@@ -34,6 +34,7 @@ export class SlowStorage {
       remove: (path) => inner.remove(path),
       removeTree: (path) => inner.removeTree(path),
       syncDirectory: (path) => inner.syncDirectory(path),
+      ending: (path, bytes) => inner.ending(path, bytes),
       readFile: (path) => inner.readFile(path),
       writeFileAtomic: (path, content) => inner.writeFileAtomic(path, content),
       usage: () => inner.usage(),

@@ -157,6 +157,8 @@ export class Checkpointer {
         highWatermark: Math.min(log.highWatermark, log.stableOffset),
         filesEnd: Math.min(files?.filesEnd ?? before?.filesEnd ?? 0, recoveryPoint),
         cleanedOffset: log.compaction.cleanedOffset,
+        segmentBytes: log.config.segmentBytes,
+        indexIntervalBytes: log.config.indexIntervalBytes,
       });
     }
     this.#saved = { journalPosition, clean: this.#closed, logs: saved };

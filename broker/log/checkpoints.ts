@@ -1,4 +1,6 @@
 import { crc32c } from "../../lib/crc32c.ts";
+import type { Bytes } from "../../lib/units.ts";
+import { DEFAULT_LOG_CONFIG } from "./log-options.ts";
 import type { Offset } from "./types.ts";
 
 /** What the segments are known to hold, and from where the journal has the rest. */
@@ -20,6 +22,9 @@ export interface SavedLog {
   readonly filesEnd: Offset;
   /** Up to where the log was compacted. */
   readonly cleanedOffset: Offset;
+  /** segment.bytes and index.interval.bytes: the topic's configuration is not known yet at recovery. */
+  readonly segmentBytes: Bytes;
+  readonly indexIntervalBytes: Bytes;
 }
 
 const CLEAN = "clean";
@@ -30,9 +35,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   if (checkpoint.clean) lines.push(CLEAN);
   for (const [key, log] of checkpoint.logs) {
     const { recoveryPoint, logStartOffset, highWatermark, filesEnd, cleanedOffset } = log;
-    lines.push(
-      [key, recoveryPoint, logStartOffset, highWatermark, filesEnd, cleanedOffset].join(" "),
-    );
+    const offsets = [recoveryPoint, logStartOffset, highWatermark, filesEnd, cleanedOffset];
+    lines.push([key, ...offsets, log.segmentBytes, log.indexIntervalBytes].join(" "));
   }
   const body = Buffer.from(lines.join("\n"));
   return Buffer.concat([Buffer.from(`forebay-checkpoint 1 ${crc32c(body)}\n`), body]);
@@ -49,16 +53,20 @@ export function decodeCheckpoint(content: Uint8Array | undefined): Checkpoint {
   const [position, ...lines] = body.toString().split("\n");
   const logs = new Map<string, SavedLog>();
   for (const line of lines) {
-    // The last two are missing in what was written before there was compaction.
-    const [key, recoveryPoint, logStartOffset, highWatermark, filesEnd, cleanedOffset] =
-      line.split(" ");
-    if (key === undefined || highWatermark === undefined) continue;
+    const [key, ...numbers] = line.split(" ");
+    const [recoveryPoint, logStartOffset, highWatermark, ...later] = numbers.map(Number);
+    if (key === undefined || recoveryPoint === undefined) continue;
+    if (logStartOffset === undefined || highWatermark === undefined) continue;
+    // These are missing in what was written before there was compaction, or before they were saved.
+    const [filesEnd, cleanedOffset, segmentBytes, indexIntervalBytes] = later;
     logs.set(key, {
-      recoveryPoint: Number(recoveryPoint),
-      logStartOffset: Number(logStartOffset),
-      highWatermark: Number(highWatermark),
-      filesEnd: Number(filesEnd ?? recoveryPoint),
-      cleanedOffset: Number(cleanedOffset ?? 0),
+      recoveryPoint,
+      logStartOffset,
+      highWatermark,
+      filesEnd: filesEnd ?? recoveryPoint,
+      cleanedOffset: cleanedOffset ?? 0,
+      segmentBytes: segmentBytes ?? DEFAULT_LOG_CONFIG.segmentBytes,
+      indexIntervalBytes: indexIntervalBytes ?? DEFAULT_LOG_CONFIG.indexIntervalBytes,
     });
   }
   return { journalPosition: Number(position), clean: lines[0] === CLEAN, logs };

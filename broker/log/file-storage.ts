@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { PAGE_BYTES } from "../../lib/page-memory.ts";
 import { attempt, codeOf, OpenFile, storageError } from "./open-file.ts";
-import type { Storage, StorageFile } from "./storage.ts";
+import type { Ending, Storage, StorageFile } from "./storage.ts";
 import { SyncedFile } from "./synced-file.ts";
 
 /** A volume that is a folder of this machine (edge). The folder is made if need be. */
@@ -96,6 +96,28 @@ class FileStorage implements Storage {
       await attempt(handle.sync());
     } finally {
       await handle.close();
+    }
+  }
+
+  /** On the calling thread: recovery asks this of each segment, and hops to the pool would be most of its time. */
+  async ending(name: string, bytes: number): Promise<Ending | undefined> {
+    await Promise.resolve();
+    try {
+      if (bytes === 0) {
+        return { size: fs.statSync(this.#path(name)).size, bytes: new Uint8Array(0) };
+      }
+      const fd = fs.openSync(this.#path(name), fs.constants.O_RDONLY);
+      try {
+        const { size } = fs.fstatSync(fd);
+        const end = new Uint8Array(Math.min(bytes, size));
+        fs.readSync(fd, end, 0, end.length, size - end.length);
+        return { size, bytes: end };
+      } finally {
+        fs.closeSync(fd);
+      }
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return undefined;
+      throw storageError(error);
     }
   }
 

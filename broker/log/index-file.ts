@@ -1,4 +1,4 @@
-import type { Storage } from "./storage.ts";
+import type { Ending, Storage } from "./storage.ts";
 
 /** Fewer bytes than these wait for more: an index that lacks its end is read on from the records after a crash. */
 const WORTH_WRITING_BYTES = 1024;
@@ -46,6 +46,11 @@ export class IndexFile {
   /** The content of the file, if there is one, in whole entries. */
   read(): Promise<Uint8Array | undefined> {
     return this.#storage.readFile(this.#path);
+  }
+
+  /** How long the file is, if there is one, and its last bytes. */
+  ending(bytes: number): Promise<Ending | undefined> {
+    return this.#storage.ending(this.#path, bytes);
   }
 
   /** Removes the file and what waits to be written. */

@@ -116,7 +116,7 @@ async function openVolume(given: LogManagerOptions): Promise<LogManager> {
     }
     // What was replayed is in the segments: once they are synced the journal may forget it.
     await checkpointer.start();
-    for (const log of logs.values()) await log.rebuildProducers(log.logEndOffset);
+    await recovery.rebuildProducers();
   } catch (error) {
     for (const log of logs.values()) await log.abandon();
     throw error;

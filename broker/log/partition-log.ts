@@ -454,7 +454,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
 
   /** Reads the producers' state back from the last snapshot and the batches after it. */
   async rebuildProducers(upTo: Offset): Promise<void> {
-    this.producers = await this.segments.readProducers(upTo);
+    const { producers, bytes } = await this.segments.readProducers(upTo);
+    this.producers = producers;
+    this.bytesSinceSnapshot = bytes;
   }
 
   /** See `LogFiles.checkpoint`; a snapshot of the producers is taken after every `snapshotEvery` bytes, 0 before a stop. */
@@ -464,7 +466,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
       last: snapshotEvery === 0,
       takeSnapshot: () => {
         if (this.bytesSinceSnapshot < snapshotEvery) return undefined;
-        if (this.producers.size === 0 || this.#producersUnknown) return undefined;
+        // Also one of no producers: without it a recovery would have to look for them in all of the log.
+        if (this.bytesSinceSnapshot === 0 || this.#producersUnknown) return undefined;
+        if (this.#logEndOffset === this.#logStartOffset) return undefined;
         this.bytesSinceSnapshot = 0;
         return this.producers;
       },

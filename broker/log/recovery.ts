@@ -1,6 +1,8 @@
-import type { Checkpoint } from "./checkpoints.ts";
+import type { Checkpoint, SavedLog } from "./checkpoints.ts";
 import { type Entry, EntryKind } from "./journal-format.ts";
 import { recoverSwap } from "./compaction/segment-swap.ts";
+import { present } from "../../lib/assert.ts";
+import { forEachOf } from "../../lib/concurrency.ts";
 import type { Random } from "../../lib/random.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogContext } from "./log-context.ts";
@@ -9,8 +11,11 @@ import { JournaledLog } from "./partition-log.ts";
 import { ProducerState } from "./producer-state.ts";
 import { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
-import type { LogIdentity } from "./types.ts";
+import type { LogConfig, LogIdentity } from "./types.ts";
 import { logDirectories, logKey, readIdentity, uuidBytes, uuidText } from "./volume.ts";
+
+/** Many small reads: while one waits for the disk others go on. */
+const LOGS_AT_A_TIME = 16;
 
 /**
  * Brings the logs of a volume back: each as of the last checkpoint, as its files have it, and then by the journal's
@@ -37,29 +42,27 @@ export class Recovery {
   /** Opens every log as of the last checkpoint. */
   async load(random: Random): Promise<void> {
     const { storage, logger } = this.#context;
-    for (const directory of await logDirectories(storage)) {
+    await forEachOf(await logDirectories(storage), LOGS_AT_A_TIME, async (directory) => {
       const identity = await readIdentity(storage, directory);
       if (identity === undefined) {
-        if (!(await this.#holdsRecords(directory))) continue;
+        if (!(await this.#holdsRecords(directory))) return;
         // Whose it is was on stable storage before anything was written to it.
         const aside = `${directory}.${Buffer.from(random.uuid()).toString("hex")}-damaged`;
         logger.error("a folder does not say whose it is: put aside", { directory, aside });
         await storage.rename(directory, aside);
         this.#nobodys.push(directory);
-        continue;
+        return;
       }
       const log = await this.#load(directory, identity);
       this.logs.set(logKey(identity.topicId, identity.partition), log);
-    }
+    });
   }
 
   async #holdsRecords(directory: string): Promise<boolean> {
     const { storage } = this.#context;
     for (const name of await storage.list(directory)) {
       if (!name.endsWith(".log")) continue;
-      const file = await storage.open(`${directory}/${name}`, "existing");
-      await file.close();
-      if (file.size > 0) return true;
+      if ((await storage.ending(`${directory}/${name}`, 0))?.size !== 0) return true;
     }
     return false;
   }
@@ -73,8 +76,9 @@ export class Recovery {
     const logStartOffset = saved?.logStartOffset ?? 0;
     await recoverSwap(storage, directory);
     const list = await this.#segments(directory, recoveryPoint, logStartOffset);
-    for (const segment of list.all) await segment.adopt(DEFAULT_LOG_CONFIG.indexIntervalBytes);
-    const filesEnd = await this.#cut(list, recoveryPoint);
+    const config = configOf(saved);
+    for (const segment of list.all) await segment.adopt(config.indexIntervalBytes);
+    const filesEnd = await this.#cut(list, recoveryPoint, config);
     const short = filesEnd < (saved?.filesEnd ?? 0);
     if (short) this.#short.set(key, recoveryPoint);
     const end = short ? filesEnd : Math.max(filesEnd, recoveryPoint);
@@ -87,7 +91,7 @@ export class Recovery {
       identity,
       directory,
       topicIdBytes: uuidBytes(identity.topicId),
-      config: DEFAULT_LOG_CONFIG,
+      config,
       context: this.#context,
       segments: list,
       epochs,
@@ -115,9 +119,8 @@ export class Recovery {
     for (const name of await storage.list(directory)) {
       if (!name.endsWith(".log")) continue;
       const baseOffset = Number(name.slice(0, -4));
-      const file = await storage.open(`${directory}/${name}`, "existing");
-      const segment = new Segment(storage, directory, baseOffset, file.size, now);
-      await file.close();
+      const { size } = present(await storage.ending(`${directory}/${name}`, 0), "it was listed");
+      const segment = new Segment(storage, directory, baseOffset, size, now);
       // Begun after the checkpoint.
       if (baseOffset >= recoveryPoint && baseOffset > logStartOffset) {
         await segment.remove();
@@ -135,7 +138,7 @@ export class Recovery {
   }
 
   /** Cuts the active segment at the recovery point. @returns where the files end. */
-  async #cut({ active }: SegmentList, recoveryPoint: number): Promise<number> {
+  async #cut({ active }: SegmentList, recoveryPoint: number, config: LogConfig): Promise<number> {
     // After a clean stop nothing is beyond the recovery point, and this reads only the end of the active segment.
     let end = active.baseOffset;
     let beyond = false;
@@ -148,7 +151,7 @@ export class Recovery {
       return !beyond;
     });
     if (beyond || position < active.written) {
-      await active.truncate(position, DEFAULT_LOG_CONFIG.indexIntervalBytes);
+      await active.truncate(position, config.indexIntervalBytes);
     } else if (!this.#saved.clean && active.written > 0) await active.recoverIndexes();
     return end;
   }
@@ -190,6 +193,13 @@ export class Recovery {
     }
   }
 
+  /** Reads back the producers' state of all logs, from their last snapshots on. */
+  rebuildProducers(): Promise<void> {
+    return forEachOf(this.logs.values(), LOGS_AT_A_TIME, (log) =>
+      log.rebuildProducers(log.logEndOffset),
+    );
+  }
+
   /** After the last entry: what was synced and is not there any more. */
   damage(): string[] {
     return [
@@ -199,4 +209,10 @@ export class Recovery {
       ),
     ];
   }
+}
+
+/** As the log was written: what is put back into segments is cut into them as before. */
+function configOf(saved: SavedLog | undefined): LogConfig {
+  const { segmentBytes, indexIntervalBytes } = saved ?? DEFAULT_LOG_CONFIG;
+  return { ...DEFAULT_LOG_CONFIG, segmentBytes, indexIntervalBytes };
 }

@@ -360,8 +360,13 @@ export class SegmentList {
     for (const old of kept.slice(0, -2)) await this.#storage.remove(this.#snapshotPath(old));
   }
 
-  /** The producers' state at `upTo`: the newest whole snapshot at or before it and the batches since. */
-  async readProducers(upTo: Offset): Promise<ProducerState> {
+  /**
+   * The producers' state at `upTo`: the newest whole snapshot at or before it and the batches since.
+   * @returns also how many bytes these are
+   */
+  async readProducers(
+    upTo: Offset,
+  ): Promise<{ readonly producers: ProducerState; readonly bytes: number }> {
     let state: ProducerState | undefined;
     let from = this.firstOffset;
     for (const offset of (await this.#snapshots()).reverse()) {
@@ -371,15 +376,19 @@ export class SegmentList {
       if (state !== undefined) from = offset;
     }
     const producers = state ?? new ProducerState();
+    let bytes = 0;
     for (const segment of this.#segments) {
       if (this.endOf(segment) <= from || segment.written === 0) continue;
       await segment.scan(await segment.positionFor(from), (batch) => {
         if (batch.baseOffset >= upTo) return false;
-        if (batch.baseOffset >= from) producers.update(batch);
+        if (batch.baseOffset >= from) {
+          producers.update(batch);
+          bytes += batch.size;
+        }
         return undefined;
       });
     }
-    return producers;
+    return { producers, bytes };
   }
 
   async #snapshots(): Promise<Offset[]> {

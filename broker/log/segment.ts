@@ -262,30 +262,26 @@ export class Segment {
     await this.#writeIndexes(true);
   }
 
-  /** Takes over the index files as found, if they are whole; else they are made anew. */
+  /** Takes over the index files as found, if they are whole; else they are made anew. Of their content it reads the end only. */
   async adopt(indexIntervalBytes: number): Promise<void> {
-    const index = await this.#indexFile.read();
-    const time = await this.#timeFile.read();
+    if (this.size === 0) return;
+    const index = await this.#indexFile.ending(0);
+    const time = await this.#timeFile.ending(TIME_ENTRY_BYTES);
     const whole =
-      this.size === 0 ||
-      (index !== undefined &&
-        time !== undefined &&
-        index.length % OFFSET_ENTRY_BYTES === 0 &&
-        time.length % TIME_ENTRY_BYTES === 0 &&
-        time.length > 0);
-    if (!whole || index === undefined || time === undefined) {
-      if (this.size > 0) await this.rebuild(indexIntervalBytes);
-      return;
-    }
-    this.#indexFile.found(index.length);
-    this.#timeFile.found(time.length);
-    const last = Buffer.from(time.subarray(time.length - TIME_ENTRY_BYTES));
-    this.maxTimestamp = Number(last.readBigInt64BE(0));
+      index !== undefined &&
+      time !== undefined &&
+      index.size % OFFSET_ENTRY_BYTES === 0 &&
+      time.size % TIME_ENTRY_BYTES === 0 &&
+      time.size > 0;
+    const last = Buffer.from(time?.bytes ?? []);
     // Zeros: the file's length survived a crash and its content did not.
-    if (this.maxTimestamp <= 0) {
+    if (!whole || last.readBigInt64BE(0) <= 0) {
       await this.rebuild(indexIntervalBytes);
       return;
     }
+    this.#indexFile.found(index.size);
+    this.#timeFile.found(time.size);
+    this.maxTimestamp = Number(last.readBigInt64BE(0));
     this.maxTimestampOffset = this.baseOffset + last.readInt32BE(8);
     this.#indexedTimestamp = this.maxTimestamp;
   }

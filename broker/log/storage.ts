@@ -39,11 +39,18 @@ export interface Storage {
   /** Removes a folder and all in it. */
   removeTree(path: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;
+  /** How long a file is, or undefined if there is none, and its last bytes, as many as asked for if it has them. */
+  ending(path: string, bytes: Bytes): Promise<Ending | undefined>;
   /** The whole content, or undefined if there is no such file. */
   readFile(path: string): Promise<Uint8Array | undefined>;
   /** Replaces the file by temporary file, sync, rename and sync of the folder: either the old content or the new. */
   writeFileAtomic(path: string, content: Uint8Array): Promise<void>;
   usage(): Promise<{ readonly freeBytes: Bytes; readonly capacityBytes: Bytes }>;
+}
+
+export interface Ending {
+  readonly size: Bytes;
+  readonly bytes: Uint8Array;
 }
 
 /** The volume refused or failed: `code` is the system's name for it (ENOSPC, EIO, …). */

@@ -213,7 +213,23 @@ export function storageContract(name: string, make: () => Promise<StorageUnderTe
     describe("a whole file", () => {
       it("is undefined when it is not there", async () => {
         assert.equal(await storage.readFile("none"), undefined);
+        assert.equal(await storage.ending("none", 0), undefined);
+        assert.equal(await storage.ending("none", 5), undefined);
         assert.equal(await storage.readFile("no/folder"), undefined);
+      });
+
+      it("says how long it is and how it ends", async () => {
+        await storage.writeFileAtomic("a", bytes("first"));
+        for (const [asked, end] of [
+          [0, ""],
+          [2, "st"],
+          [5, "first"],
+          [9, "first"],
+        ] as const) {
+          const found = await storage.ending("a", asked);
+          assert.equal(found?.size, 5);
+          assert.deepEqual(Buffer.from(found.bytes), Buffer.from(end));
+        }
       });
 
       it("is replaced at once and leaves nothing beside it", async () => {

@@ -1,6 +1,11 @@
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Random } from "../../lib/random.ts";
-import { type Storage, StorageError, type StorageFile } from "../../broker/log/storage.ts";
+import {
+  type Ending,
+  type Storage,
+  StorageError,
+  type StorageFile,
+} from "../../broker/log/storage.ts";
 
 const SECTOR = 512;
 
@@ -135,6 +140,7 @@ export class MemoryStorage {
       remove: guarded((path: string) => this.#remove(path)),
       removeTree: guarded((path: string) => this.#removeTree(path)),
       syncDirectory: guarded((path: string) => this.#syncDirectory(path)),
+      ending: guarded((path: string, bytes: number) => this.#ending(path, bytes)),
       readFile: guarded((path: string) => this.#readFile(path)),
       writeFileAtomic: guarded((path: string, content: Uint8Array) =>
         this.#writeFileAtomic(path, content),
@@ -317,6 +323,14 @@ export class MemoryStorage {
       if (inode === undefined) this.#stableNames.delete(name);
       else this.#stableNames.set(name, inode);
     }
+  }
+
+  async #ending(path: string, bytes: number): Promise<Ending | undefined> {
+    await this.#enter("ending", path);
+    const content = this.#names.get(normal(path))?.current;
+    if (content === undefined) return undefined;
+    const { size } = content;
+    return { size, bytes: content.bytes.slice(Math.max(0, size - bytes), size) };
   }
 
   async #readFile(path: string): Promise<Uint8Array | undefined> {

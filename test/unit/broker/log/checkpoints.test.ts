@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { crc32c } from "../../../../lib/crc32c.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../../broker/log/checkpoints.ts";
+import { DEFAULT_LOG_CONFIG } from "../../../../broker/log/log-options.ts";
 
 const saved = {
   journalPosition: 2 ** 41,
@@ -14,11 +15,21 @@ const saved = {
         highWatermark: 2 ** 40 - 1,
         filesEnd: 2 ** 40 - 2,
         cleanedOffset: 77,
+        segmentBytes: 2 ** 30,
+        indexIntervalBytes: 4096,
       },
     ],
     [
       "a/10",
-      { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0, filesEnd: 0, cleanedOffset: 0 },
+      {
+        recoveryPoint: 0,
+        logStartOffset: 0,
+        highWatermark: 0,
+        filesEnd: 0,
+        cleanedOffset: 0,
+        segmentBytes: 1000,
+        indexIntervalBytes: 0,
+      },
     ],
   ]),
 };
@@ -39,6 +50,8 @@ describe("checkpoint file", () => {
       highWatermark: 90,
       filesEnd: 100,
       cleanedOffset: 0,
+      segmentBytes: DEFAULT_LOG_CONFIG.segmentBytes,
+      indexIntervalBytes: DEFAULT_LOG_CONFIG.indexIntervalBytes,
     });
   });
 

@@ -52,6 +52,7 @@ export class MetadataImage implements MetadataView {
   brokerCount = 0;
   readonly brokers = new Map<BrokerId, BrokerImage>();
   readonly topics = new Map<string, TopicImage>();
+  topicsVersion = 0;
   readonly topicsById = new Map<string, TopicImage>();
   brokerConfig: ReadonlyMap<string, string> = new Map();
   /** Ports of the listeners for clients from outside, by name; this broker is to open them. */
@@ -149,7 +150,10 @@ export class MetadataImage implements MetadataView {
   }
 
   absorbTopic(object: Topic): void {
-    const uid = object.metadata.uid ?? "";
+    const { uid = "", generation } = object.metadata;
+    const known = this.#topicObjects.get(uid);
+    // Its status alone has changed, which brokers do not go by.
+    if (generation !== undefined && known?.metadata.generation === generation) return;
     this.#topicObjects.set(uid, object);
     this.#rebuildTopic(uid);
     const changed = [...(this.#slicesByTopicId.get(uid) ?? [])].flatMap(
@@ -236,8 +240,10 @@ export class MetadataImage implements MetadataView {
     const object = this.#topicObjects.get(topicId);
     if (first === undefined || object === undefined) {
       this.topicsById.delete(topicId);
-      if (old !== undefined && this.topics.get(old.name)?.topicId === topicId)
+      if (old !== undefined && this.topics.get(old.name)?.topicId === topicId) {
         this.topics.delete(old.name);
+        this.topicsVersion++;
+      }
       return;
     }
     const partitions: PartitionImage[] = [];
@@ -257,6 +263,7 @@ export class MetadataImage implements MetadataView {
       assignments: object.spec.assignments ?? [],
       partitions,
     };
+    if (this.topics.get(image.name)?.topicId !== topicId) this.topicsVersion++;
     this.topicsById.set(topicId, image);
     this.topics.set(image.name, image);
   }

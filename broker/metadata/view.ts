@@ -53,6 +53,8 @@ export interface MetadataView {
   /** All registered brokers by id. */
   readonly brokers: ReadonlyMap<BrokerId, BrokerImage>;
   readonly topics: ReadonlyMap<string, TopicImage>;
+  /** Grows when a topic comes, goes, or is another one of the same name. */
+  readonly topicsVersion: number;
   readonly topicsById: ReadonlyMap<string, TopicImage>;
   /** Dynamic broker configs by Kafka's names (BrokerCluster spec.config). */
   readonly brokerConfig: ReadonlyMap<string, string>;

@@ -88,6 +88,7 @@ export class GroupCoordinator implements LeadershipListener {
   readonly #runtime: CoordinatorRuntime<GroupShard, GroupRecord>;
   readonly #unsubscribe: () => void;
   #topics = new Map<string, string>();
+  #topicsVersion = -1;
 
   constructor(options: GroupCoordinatorOptions) {
     this.#options = options;
@@ -307,12 +308,13 @@ export class GroupCoordinator implements LeadershipListener {
 
   /** Offsets of topics that went since the last look get tombstones. */
   #forgetDeletedTopics(): void {
-    const { topics } = this.#options.metadata;
+    const { topics, topicsVersion } = this.#options.metadata;
+    if (topicsVersion === this.#topicsVersion) return;
+    this.#topicsVersion = topicsVersion;
     const gone: [string, string][] = [];
     for (const [name, topicId] of this.#topics) {
       if (topics.get(name)?.topicId !== topicId) gone.push([name, topicId]);
     }
-    if (gone.length === 0 && topics.size === this.#topics.size) return;
     this.#topics = new Map([...topics].map(([name, topic]) => [name, topic.topicId]));
     for (const [name, topicId] of gone) {
       this.#runtime.broadcast((shard) => shard.topicDeleted(name, topicId));

@@ -37,6 +37,7 @@ class InstantPartition extends FakePartition {
 class Harness {
   readonly scheduler = new FakeScheduler();
   readonly topics = new Map<string, TopicImage>();
+  #topicsVersion = 0;
   readonly partition = new InstantPartition(0, 1);
   #changed: () => void = () => undefined;
   readonly groups: GroupCoordinator;
@@ -44,11 +45,15 @@ class Harness {
 
   constructor() {
     const { topics } = this;
+    const version = (): number => this.#topicsVersion;
     const endpoints = [
       { name: "plaintext", host: "b0", port: 9092, protocol: "PLAINTEXT" as const },
     ];
     const metadata = {
       topics,
+      get topicsVersion() {
+        return version();
+      },
       get topicsById() {
         return new Map([...topics.values()].map((topic) => [topic.topicId, topic]));
       },
@@ -84,6 +89,7 @@ class Harness {
   }
 
   topic(name: string, topicId: string): void {
+    this.#topicsVersion++;
     this.topics.set(name, {
       name,
       topicId,
@@ -93,6 +99,7 @@ class Harness {
   }
 
   deleteTopic(name: string): void {
+    this.#topicsVersion++;
     this.topics.delete(name);
     this.#changed();
   }

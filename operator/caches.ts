@@ -4,12 +4,13 @@ import type { PartitionSlice } from "../cluster/partition-slice.ts";
 import { brokerClusters, brokers, partitionSlices, topics } from "../cluster/resources.ts";
 import type { Topic } from "../cluster/topic.ts";
 import { createInformer } from "../kube/informer.ts";
-import type { Informer } from "../kube/informer.ts";
+import type { Change, Informer } from "../kube/informer.ts";
 import type { KubeApi } from "../kube/api.ts";
 import type { KubeObject } from "../kube/objects.ts";
 import type { Scheduler } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
+import { kafkaName } from "./plan/topic-shape.ts";
 
 /**
  * What the controllers of the operator look at, kept by one watch a kind. A cache may lag: what is destructive, or
@@ -20,6 +21,10 @@ export interface Caches {
   readonly topics: Informer<Topic>;
   readonly slices: Informer<PartitionSlice>;
   readonly brokers: Informer<BrokerObject>;
+  /** Slices by the id of their topic: a topic is looked at often, and there may be thousands. */
+  slicesOf(topicId: string): Iterable<PartitionSlice>;
+  /** Topics by namespace, cluster and the name that Kafka's clients know. */
+  topicsNamed(topic: Topic): Iterable<Topic>;
   readonly synced: Promise<void>;
   start(): void;
   stop(): void;
@@ -39,11 +44,22 @@ export function createCaches(options: {
   const slices = createInformer({ ...common, resource: partitionSlices });
   const brokerCache = createInformer({ ...common, resource: brokers });
   const all = [clusters, topicCache, slices, brokerCache];
+  // Before any controller's listener, so that they find what the caches have.
+  const slicesByTopic = new Index<PartitionSlice>(({ spec }) => spec.topicId);
+  const topicsByName = new Index<Topic>(nameKey);
+  slices.onChange((change) => {
+    slicesByTopic.follow(change);
+  });
+  topicCache.onChange((change) => {
+    topicsByName.follow(change);
+  });
   return {
     clusters,
     topics: topicCache,
     slices,
     brokers: brokerCache,
+    slicesOf: (topicId) => slicesByTopic.of(topicId),
+    topicsNamed: (topic) => topicsByName.of(nameKey(topic)),
     synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
     start: () => {
       for (const informer of all) informer.start();
@@ -52,6 +68,43 @@ export function createCaches(options: {
       for (const informer of all) informer.stop();
     },
   };
+}
+
+function nameKey(topic: Topic): string {
+  return `${topic.metadata.namespace ?? "default"}/${topic.spec.cluster}/${kafkaName(topic)}`;
+}
+
+/** Objects of a cache by something else than their name. */
+class Index<T extends KubeObject> {
+  readonly #keyOf: (object: T) => string;
+  readonly #groups = new Map<string, Map<string, T>>();
+  /** Under which key each object is, by its own. */
+  readonly #keys = new Map<string, string>();
+
+  constructor(key: (object: T) => string) {
+    this.#keyOf = key;
+  }
+
+  of(key: string): Iterable<T> {
+    return this.#groups.get(key)?.values() ?? [];
+  }
+
+  follow({ type, object }: Change<T>): void {
+    const name = keyOf(object);
+    const before = this.#keys.get(name);
+    if (before !== undefined) {
+      const group = this.#groups.get(before);
+      group?.delete(name);
+      if (group?.size === 0) this.#groups.delete(before);
+      this.#keys.delete(name);
+    }
+    if (type === "DELETED") return;
+    const key = this.#keyOf(object);
+    const group = this.#groups.get(key) ?? new Map<string, T>();
+    group.set(name, object);
+    this.#groups.set(key, group);
+    this.#keys.set(name, key);
+  }
 }
 
 /** `namespace/name`: the key of a controller's queue. */

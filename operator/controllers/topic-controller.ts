@@ -104,11 +104,11 @@ class TopicController {
     if (topic === undefined || topic.metadata.deletionTimestamp !== undefined) return;
     const cluster = find(this.#caches.clusters, namespace, topic.spec.cluster);
     if (isPaused(topic) || (cluster !== undefined && isPaused(cluster))) return;
-    const present = slicesOf(topic, this.#caches.slices.items().values());
+    const present = slicesOf(topic, this.#caches.slicesOf(topic.metadata.uid ?? ""));
     const shape = topicShape({
       topic,
       cluster,
-      topics: this.#topicsOf(namespace),
+      topics: this.#caches.topicsNamed(topic),
       present: placementsOf(present).length,
     });
     if ("reason" in shape || cluster === undefined) {
@@ -117,7 +117,7 @@ class TopicController {
       return;
     }
     const finding = await this.#place(topic, cluster, shape, present);
-    const now = slicesOf(topic, this.#caches.slices.items().values());
+    const now = slicesOf(topic, this.#caches.slicesOf(topic.metadata.uid ?? ""));
     await this.#report(topic, finding, now);
   }
 
@@ -128,7 +128,12 @@ class TopicController {
     shape: TopicShape,
     cached: readonly PartitionSlice[],
   ): Promise<TopicFinding> {
-    if (this.#writes(topic, cluster, shape, cached).length === 0) return { kind: "placed", shape };
+    // Where missing partitions would go is computed below, from the fresh list.
+    const placed = placementsOf(cached);
+    const isComplete = placed.length >= shape.partitions;
+    if (isComplete && planSlices(topic, cached, placed).length === 0) {
+      return { kind: "placed", shape };
+    }
     const waiting = this.#waitsForBrokers(topic, cluster, shape);
     if (waiting !== undefined) return waiting;
     // The cache may lag behind what was written a moment ago: decided on a fresh list.

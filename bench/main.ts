@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { abuse, PHASES, type PhaseResult } from "./scenarios/abuse.ts";
 import { compare, ROW_NAMES } from "./scenarios/compare.ts";
+import { localControlPlane } from "./scenarios/local-control-plane.ts";
 import { failover, VARIANTS } from "./scenarios/failover.ts";
 import { recovery } from "./scenarios/recovery.ts";
 import { startUp } from "./scenarios/start-up.ts";
@@ -12,6 +13,7 @@ npm run bench -- compare [row ...] [--rounds N] [--scale S]   S divides the size
 npm run bench -- start-up [--rounds N]
 npm run bench -- recovery [--rounds N] [--partitions P] [--gib G]
 npm run bench -- abuse [${PHASES.map(({ name }) => name).join("|")} ...] [--scale S]   S divides how many abuse it, and for how long
+npm run bench -- control-plane [--topics N]   on forebay local; on a real Kubernetes: docs/kubernetes.md
 rows: ${ROW_NAMES.join(" ")}`;
 
 const { positionals, values } = parseArgs({
@@ -21,6 +23,7 @@ const { positionals, values } = parseArgs({
     scale: { type: "string", default: "1" },
     partitions: { type: "string", default: "2000" },
     gib: { type: "string", default: "50" },
+    topics: { type: "string", default: "2000" },
     verbose: { type: "boolean", default: false },
   },
 });
@@ -42,6 +45,11 @@ switch (scenario) {
   case "abuse":
     process.exitCode = (await printAbuse(names, Number(values.scale))) ? 0 : 1;
     break;
+  case "control-plane": {
+    const { operatorBytes } = await localControlPlane(Number(values.topics), console.log);
+    console.log(`the process of API and operator has ${mib(operatorBytes)} MiB resident`);
+    break;
+  }
   default:
     console.log(USAGE);
     process.exitCode = 2;

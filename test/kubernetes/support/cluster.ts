@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { createKubeClient } from "../../../kube/client.ts";
 import { loadCredentials } from "../../../kube/credentials.ts";
 import { realScheduler } from "../../../lib/clock.ts";
+import type { PodObject } from "../../../operator/resources/workloads.ts";
 
 const root = path.resolve(import.meta.dirname, "../../..");
 const harness = path.join(root, "test", "kubernetes", "harness");
@@ -37,6 +38,8 @@ export interface Harness {
   onNode(node: string, ...command: readonly string[]): Promise<string>;
   /** Runs a command of this machine beside the nodes, outside of all pods, where nodes have their addresses. */
   beside(...command: readonly string[]): Promise<string>;
+  /** Ends the processes of a pod's first container by SIGKILL. */
+  killContainer(pod: PodObject): Promise<void>;
   /** Takes a node's power, boots it again; pulls its network cable, puts it back. */
   change(node: string, how: "stop" | "start" | "cut" | "heal"): Promise<void>;
 }
@@ -97,6 +100,10 @@ async function start(): Promise<TestKubernetes> {
     archive,
   );
   await say("load the image", path.join(harness, "load"), directory, archive);
+  const onNode = async (node: string, ...command: readonly string[]): Promise<string> => {
+    const args = [directory, "--node", node.replace("node", ""), ...command];
+    return (await run(path.join(harness, "enter"), args, { maxBuffer: MAX_OUTPUT })).stdout;
+  };
   return connect(
     path.join(directory, "kubeconfig"),
     { repository: "localhost/forebay", tag: "dev" },
@@ -108,10 +115,15 @@ async function start(): Promise<TestKubernetes> {
       beside: async (...command) =>
         (await run(path.join(harness, "enter"), [directory, ...command], { maxBuffer: MAX_OUTPUT }))
           .stdout,
-      onNode: async (node, ...command) => {
-        const number = node.replace("node", "");
-        const args = [directory, "--node", number, ...command];
-        return (await run(path.join(harness, "enter"), args, { maxBuffer: MAX_OUTPUT })).stdout;
+      onNode,
+      killContainer: async (pod) => {
+        const { nodeName = "" } =
+          (pod as { readonly spec?: { readonly nodeName?: string } }).spec ?? {};
+        const [container] = pod.status?.containerStatuses ?? [];
+        const { containerID = "" } = (container ?? {}) as { readonly containerID?: string };
+        const id = containerID.replace("containerd://", "");
+        const task = ["task", "kill", "--signal", "SIGKILL", id];
+        await onNode(nodeName, "ctr", "--namespace", "k8s.io", ...task);
       },
     },
     `${cache}:${process.env["PATH"] ?? ""}`,

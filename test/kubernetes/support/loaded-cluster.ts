@@ -11,6 +11,8 @@ export interface LoadedClusterOptions {
   readonly brokers: number;
   readonly partitions: number;
   readonly recordsPerSecond: number;
+  /** What brokers and operator ask for each, where they must not starve: 50m and the chart's own otherwise. */
+  readonly cpu?: string;
 }
 
 /** An operator by Helm, a cluster with the topic `orders`, and a publisher of it. */
@@ -35,6 +37,7 @@ export async function startLoadedCluster(
     `image.repository=${image.repository}`,
     `image.tag=${image.tag}`,
     `watchNamespace=${namespace}`,
+    ...(options.cpu === undefined ? [] : [`resources.requests.cpu=${options.cpu}`]),
   ].flatMap((value) => ["--set", value]);
   await helm(
     ...["install", "forebay", "charts/forebay", "--namespace", operatorNamespace, ...values],
@@ -48,7 +51,7 @@ export async function startLoadedCluster(
       brokers,
       storage: { size: "1Gi" },
       rackKey: "topology.kubernetes.io/zone",
-      resources: { requests: { cpu: "50m", memory: "128Mi" } },
+      resources: { requests: { cpu: options.cpu ?? "50m", memory: "128Mi" } },
     },
   };
   await kubectlWith(JSON.stringify(wish), "apply", "-f", "-");

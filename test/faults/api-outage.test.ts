@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { type Kube, whole } from "../../bench/load/local.ts";
+import { partitionSlices } from "../../cluster/resources.ts";
+import { seededRandom } from "../../lib/random.ts";
+import { MINUTE, SECOND } from "../../lib/units.ts";
+import { LocalCluster } from "../support/local-cluster.ts";
+import { ApiProxy, MOODS } from "./api-proxy.ts";
+import { Load } from "./load.ts";
+import { pause } from "./world.ts";
+
+/** API_MINUTES and API_SEED change how long, and in which order. */
+const { API_MINUTES = "1.5", API_SEED = "3" } = process.env;
+
+/** Leader and leader epoch of every partition. */
+async function leaders(kube: Kube): Promise<Record<string, string>> {
+  const { items } = await kube.list(partitionSlices, "default");
+  return Object.fromEntries(
+    items.flatMap(({ metadata, status }) =>
+      (status?.partitions ?? []).map(({ leader, leaderEpoch }, at) => [
+        `${metadata.name}/${at}`,
+        `broker ${leader} in epoch ${leaderEpoch}`,
+      ]),
+    ),
+  );
+}
+
+describe("a Kubernetes API that fails", () => {
+  it(`demotes nobody, restarts nothing and loses nothing: ${API_MINUTES} minutes under load, seed ${API_SEED}`, async () => {
+    const random = seededRandom(Number(API_SEED));
+    const proxy = await ApiProxy.start(random);
+    const options = process.env["NODE_OPTIONS"];
+    const redirect = `if (process.env.POD_NAME) process.env.FOREBAY_KUBE_SERVER = "http://127.0.0.1:${proxy.port}"`;
+    process.env["NODE_OPTIONS"] = `--import data:text/javascript,${encodeURIComponent(redirect)}`;
+    const cluster = await LocalCluster.start(3, (directory) => {
+      proxy.stand(directory);
+    });
+    const kube = await cluster.kube();
+    try {
+      const load = await Load.start(cluster, kube, "api", 2);
+      await whole(kube);
+      // Leaderships that return to the preferred replicas once it is calm are not the API's doing.
+      await pause(5 * SECOND);
+      const before = await leaders(kube);
+      const processes = await cluster.processes();
+      const end = performance.now() + Number(API_MINUTES) * MINUTE;
+      while (performance.now() < end) {
+        const mood = MOODS[random.below(MOODS.length)] ?? "well";
+        proxy.mood = mood;
+        if (random.below(2) === 0) proxy.breakWatches();
+        const ms = SECOND + random.below(9 * SECOND);
+        console.log(`      ${mood} for ${ms} ms, ${load.acknowledged} acknowledged`);
+        await pause(ms);
+      }
+      await load.progress();
+      proxy.mood = "well";
+      await whole(kube);
+      await load.progress();
+      assert.deepEqual(await leaders(kube), before);
+      assert.deepEqual(await cluster.processes(), processes);
+      console.log("     ", Object.fromEntries(proxy.spoilt));
+      assert.ok(proxy.spoilt.size > 5, "most moods have met a request");
+      const { wrong, acknowledged } = await load.finish();
+      assert.deepEqual(wrong, []);
+      assert.ok(acknowledged > 1000);
+      load.close();
+    } finally {
+      if (options === undefined) delete process.env["NODE_OPTIONS"];
+      else process.env["NODE_OPTIONS"] = options;
+      kube.close();
+      proxy.mood = "well";
+      await cluster.remove();
+      proxy.close();
+    }
+  });
+});

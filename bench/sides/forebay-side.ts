@@ -1,4 +1,5 @@
-import { rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import path from "node:path";
 import { forebay } from "../../test/support/local-cluster.ts";
 import type { Side } from "./side.ts";
 
@@ -34,7 +35,17 @@ export function forebaySide(nodes: number, folder: string): Side {
     },
     async remove() {
       await run("stop");
+      for (const line of errorsIn(path.join(folder, "logs"))) process.stderr.write(`${line}\n`);
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What went wrong in a side is part of its figures. */
+function errorsIn(logs: string): string[] {
+  return readdirSync(logs).flatMap((name) =>
+    readFileSync(path.join(logs, name), "utf8")
+      .split("\n")
+      .filter((line) => line.includes('"level":"error"')),
+  );
 }

@@ -1,0 +1,64 @@
+import { sleep } from "../lib/clock.ts";
+import type { BrokerParts, Foundation } from "./broker-parts.ts";
+import { watchClusterDeletion } from "./metadata/cluster-deletion.ts";
+import type { Partition } from "./replication/partition.ts";
+
+const DRAIN_TIMEOUT_MS = 30_000;
+/** How long a watch may take to tell of what the controller has done. */
+const MOVES_SEEN_MS = 500;
+const POLL_MS = 10;
+
+/** Asks that all leaderships move elsewhere, and resolves when they have, or after 30 s, or when nobody is left to lead. */
+export async function moveLeaderships(
+  parts: BrokerParts,
+  foundation: Foundation,
+  stopped: () => boolean,
+): Promise<void> {
+  const { scheduler, kube } = foundation.environment;
+  const { namespace, clusterName } = foundation.options;
+  let deletion: { stop(): void } | undefined;
+  let done = false;
+  await new Promise<void>((resolve) => {
+    parts.onDrained = resolve;
+    scheduler.after(DRAIN_TIMEOUT_MS, resolve);
+    parts.heartbeats.wantToStop();
+    askOneself(parts, foundation, resolve, () => done || stopped());
+    const onDeleted = resolve;
+    deletion = watchClusterDeletion({ kube, namespace, clusterName, scheduler, onDeleted });
+  });
+  done = true;
+  deletion?.stop();
+  await seeMoves(parts, foundation);
+}
+
+/** As its own controller a broker asks itself. */
+function askOneself(
+  parts: BrokerParts,
+  foundation: Foundation,
+  done: () => void,
+  ended: () => boolean,
+): void {
+  if (ended()) return;
+  const { controller } = parts;
+  if (controller.active) {
+    const answer = controller.heartbeat(foundation.options.brokerId, foundation.epoch, true);
+    if (answer.shouldShutDown) {
+      done();
+      return;
+    }
+  }
+  foundation.environment.scheduler.after(POLL_MS, () => {
+    askOneself(parts, foundation, done, ended);
+  });
+}
+
+/** What has moved is seen here as well, so that those who wait for an answer are told who leads now. */
+async function seeMoves({ replicas }: BrokerParts, foundation: Foundation): Promise<void> {
+  const { scheduler } = foundation.environment;
+  const { brokerId } = foundation.options;
+  const until = scheduler.now() + MOVES_SEEN_MS;
+  const leads = ({ isLeader, record }: Partition): boolean =>
+    isLeader && record.state?.isr.some((id) => id !== brokerId) === true;
+  while (scheduler.now() < until && [...replicas.all()].some(leads))
+    await sleep(scheduler, POLL_MS);
+}

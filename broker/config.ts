@@ -246,7 +246,7 @@ export const BROKER_CONFIGS: readonly ConfigDefinition[] = [
   long(
     "forebay.tail.bytes",
     64 * MIB,
-    64 * KIB,
+    256 * KIB,
     "Memory for the newest records of all partitions.",
   ),
   long("forebay.journal.file.bytes", 64 * MIB, MIB, "Size of one journal file."),

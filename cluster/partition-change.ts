@@ -166,7 +166,7 @@ export function isDismissed(
   return removing.includes(id) && adding.every((one) => state.isr.includes(one));
 }
 
-/** Completes a move: once all `adding` replicas are in sync, those being removed leave the ISR and do not lead. */
+/** Completes a move: those being removed leave the ISR and do not lead, once all `adding` replicas and enough in all are in sync. */
 export function completeMove(
   state: PartitionState,
   placement: PartitionPlacement,
@@ -179,6 +179,10 @@ export function completeMove(
   if (gone.size === 0 || !adding.every((id) => state.isr.includes(id))) return undefined;
   const staying = state.isr.filter((id) => !gone.has(id));
   if (staying.length === 0) return undefined;
+  // Those that go count until enough of the others do: as many volumes may be lost as the minimum says.
+  const targets = placement.replicas.filter((id) => !removing.includes(id)).length;
+  const enough = Math.min(rules.minInSyncReplicas, targets);
+  if (staying.length < enough && staying.length < state.isr.length) return undefined;
   let next = state;
   if (gone.has(next.leader) || next.leader === NO_LEADER) {
     const successor = placement.replicas.find((id) => staying.includes(id) && rules.eligible(id));

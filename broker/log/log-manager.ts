@@ -140,6 +140,8 @@ class JournaledLogManager implements LogManager {
   readonly #logs: Map<string, JournaledLog>;
   readonly #checkpointer: Checkpointer;
   readonly #cleaner: LogCleaner;
+  /** Folders of deleted logs that still have their names. */
+  readonly #deleting = new Map<string, Promise<void>>();
   #usage = { freeBytes: 0, capacityBytes: 0 };
   #closed = false;
 
@@ -203,6 +205,8 @@ class JournaledLogManager implements LogManager {
     const { storage, scheduler } = this.#context;
     if (this.#closed) throw new StorageError("EIO", "the volume is closed");
     const directory = logDirectory(identity);
+    // A log that comes back is a new one: what is made for it is not to go with the old one.
+    await this.#deleting.get(directory);
     const other = await readIdentity(storage, directory);
     if (other !== undefined) await this.delete(other.topicId, other.partition);
     await makeLogDirectory(storage, identity);
@@ -234,11 +238,17 @@ class JournaledLogManager implements LogManager {
     const key = logKey(topicId, partition);
     const log = this.#logs.get(key);
     if (log === undefined) return;
-    const { storage, scheduler, logger } = this.#context;
     this.#logs.delete(key);
     this.#checkpointer.forget(log);
-    await log.abandon();
     const { directory } = log.files;
+    const removed = this.#remove(log, directory).finally(() => this.#deleting.delete(directory));
+    this.#deleting.set(directory, removed);
+    await removed;
+  }
+
+  async #remove(log: JournaledLog, directory: string): Promise<void> {
+    const { storage, scheduler, logger } = this.#context;
+    await log.abandon();
     const doomed = doomedDirectory(directory, this.#given.random);
     await storage.rename(directory, doomed);
     await storage.syncDirectory(".");

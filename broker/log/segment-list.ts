@@ -9,10 +9,12 @@ import {
   BATCH_HEADER_BYTES,
   crcMatches,
 } from "../protocol/record-batch.ts";
+import { ProtocolError } from "../errors.ts";
+import { ErrorCode } from "../protocol/error-codes.ts";
 import { ProducerState } from "./producer-state.ts";
 import { LOOKAHEAD_BYTES, READ_BYTES, type ReadBuffer, type ReadBuffers } from "./read-buffers.ts";
 import { Segment, segmentName } from "./segment.ts";
-import type { Storage } from "./storage.ts";
+import { type Storage, StorageError } from "./storage.ts";
 import type { LogConfig, LogRead, Offset } from "./types.ts";
 import { firstDamaged, isWhole, wholeBatches } from "./whole-batches.ts";
 
@@ -151,7 +153,7 @@ export class SegmentList {
         if (found !== undefined) return found;
       } catch (error) {
         if (error instanceof DamagedError) this.onDamage?.(error);
-        throw error;
+        throw error instanceof StorageError && error.code === "EIO" ? unreadable(error) : error;
       } finally {
         segment.release();
       }
@@ -409,6 +411,14 @@ export class SegmentList {
   #snapshotPath(offset: Offset): string {
     return `${this.#directory}/${segmentName(offset)}.snapshot`;
   }
+}
+
+/** Of this partition alone: others in the same request are answered. */
+function unreadable(error: StorageError): ProtocolError {
+  return new ProtocolError(
+    ErrorCode.KAFKA_STORAGE_ERROR,
+    `segment cannot be read: ${error.message}`,
+  );
 }
 
 const NOTHING: ReadBuffer = { bytes: new Uint8Array(0), release: () => undefined };

@@ -310,9 +310,13 @@ export class ReplicaManager implements Replicas {
 
   /** Deletes a log once a quorum read has shown that nobody counts on it (C9). */
   #deleteWhenGone(topic: string, topicId: string, partition: number): void {
+    const key = keyOf(topicId, partition);
+    const wanted = (): boolean => this.#partitions.has(key) || this.#opening.has(key);
     const attempt = async (): Promise<void> => {
-      if (this.#stopped || this.#partitions.has(keyOf(topicId, partition))) return;
+      if (this.#stopped || wanted()) return;
       const hosted = await this.#recordedHere(topicId, partition);
+      // It may have come back while the answer was on its way, and count in the ISR by now.
+      if (this.#stopped || wanted()) return;
       if (hosted === "unknown") {
         this.#environment.scheduler.after(DELETE_RETRY_MS, run);
       } else if (hosted === "no") {

@@ -18,6 +18,8 @@ export interface ClientWorld {
 
 const PRODUCE_TIMEOUT_MS = 1500;
 const RETRY_MS = 60;
+/** After about so many batches a producer begins a new epoch. */
+const EPOCH_EVERY = 12;
 
 /** What an idempotent producer takes for a success: the batch is there. */
 const ALREADY_THERE: ReadonlySet<number> = new Set([ErrorCode.DUPLICATE_SEQUENCE_NUMBER]);
@@ -59,6 +61,11 @@ export class SimProducer {
       }
       const topic = topics[random.below(topics.length)];
       if (topic === undefined) return;
+      // Nothing is on its way that is not known to be in the log, so a client may begin a new epoch by itself (KIP-360).
+      if (random.below(EPOCH_EVERY) === 0) {
+        this.#producer = { id: this.#producer.id, epoch: this.#producer.epoch + 1 };
+        this.#sequences.clear();
+      }
       await this.#send(topic.name, random.below(topic.partitions), this.#producer);
       if (pauseMs > 0) await sleep(scheduler, random.next() * pauseMs);
     }

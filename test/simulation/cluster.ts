@@ -13,6 +13,7 @@ import { type Random, seededRandom } from "../../lib/random.ts";
 import { ObjectStore } from "../../local/api/object-store.ts";
 import { startOperator, type Operator } from "../../operator/operator.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
+import { BitRot } from "./bit-rot.ts";
 import { checkRecordedChange, text } from "./checkers/recorded-state.ts";
 import type { Report } from "./checkers/report.ts";
 import type { SimClock } from "./clock.ts";
@@ -36,6 +37,8 @@ export interface SimBroker {
   readonly storage: MemoryStorage;
   /** How many times slower its disk is than others. */
   slowDisk: number;
+  /** One in so many reads of its segments fails; 0 for none. */
+  readErrors: number;
   process: SimProcess;
   broker: Broker | undefined;
   /** It is to stay away until somebody starts it. */
@@ -53,6 +56,7 @@ export class SimCluster {
   readonly store: ObjectStore;
   readonly brokers: SimBroker[];
   readonly shape: ClusterShape;
+  readonly rot: BitRot = new BitRot(this);
   readonly #clock: SimClock;
   readonly #random: Random;
   readonly #history: History;
@@ -95,6 +99,7 @@ export class SimCluster {
       host: `broker-${id}`,
       storage: new MemoryStorage({ journalBlockBytes: 512 }),
       slowDisk: random.below(5) === 0 ? 5 + random.below(60) : 1,
+      readErrors: 0,
       process: new SimProcess(`broker-${id}`, 0, clock),
       broker: undefined,
       down: true,
@@ -168,6 +173,10 @@ export class SimCluster {
     one.storage.setOptions({
       scheduler: process.scheduler,
       delay: () => diskDelay(diskRandom, one.slowDisk),
+      fault: (operation, path) => {
+        if (one.readErrors === 0 || operation !== "read" || !path.endsWith(".log")) return;
+        if (diskRandom.below(one.readErrors) === 0) throw new StorageError("EIO", "i/o error");
+      },
     });
     const logger = this.#logger.child({ broker: id, process: process.incarnation });
     const broker = new Broker(
@@ -337,18 +346,18 @@ export class SimCluster {
     );
   }
 
-  /** No partition counts on the broker: it is in no ISR and no ELR. */
-  /** Some leader waits for a change of in-sync replicas that it has proposed. */
-  hasProposals(): boolean {
-    return this.brokers.some(({ broker, process }) => {
+  /** The host of some leader that waits for a change of in-sync replicas that it has proposed. */
+  proposer(): string | undefined {
+    return this.brokers.find(({ broker, process }) => {
       if (!process.alive || broker === undefined) return false;
       for (const { leaderReplica } of broker.replicas?.all() ?? []) {
         if (leaderReplica?.hasPending === true) return true;
       }
       return false;
-    });
+    })?.host;
   }
 
+  /** No partition counts on the broker: it is in no ISR and no ELR. */
   isOutsideEverywhere(id: number): boolean {
     return this.slices().every(({ status }) =>
       (status?.partitions ?? []).every(({ isr, elr }) => !isr.includes(id) && !elr.includes(id)),
@@ -371,7 +380,7 @@ export class SimCluster {
     if (!process.alive) return;
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     // Overtaken by a newer process of the same broker: the one reason to end that is nobody's fault.
-    if (error instanceof SupersededError || isFull(error)) {
+    if (error instanceof SupersededError || isDisk(error, one)) {
       this.#history.add(`${one.host} ends: ${error.message}`);
     } else this.#report("panic", `${one.host}: ${reason}`);
     process.end();
@@ -393,9 +402,10 @@ export class SimCluster {
   }
 }
 
-/** A broker cannot start on a full volume. */
-function isFull(error: unknown): error is StorageError {
-  return error instanceof StorageError && error.code === "ENOSPC";
+/** A broker cannot start on a full volume, nor on one that it cannot read. */
+function isDisk(error: unknown, { readErrors }: SimBroker): error is StorageError {
+  if (!(error instanceof StorageError)) return false;
+  return error.code === "ENOSPC" || (error.code === "EIO" && readErrors > 0);
 }
 
 /** Mostly fast, at times slow. */

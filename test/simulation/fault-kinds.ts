@@ -228,9 +228,58 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     },
   },
   {
+    name: "disk nearly full",
+    weight: 1,
+    strike({ cluster, random, log, later }, id) {
+      const one = cluster.at(id);
+      const free = random.next() * 0.1;
+      log(`the disk of ${one.host} is full but for ${(100 * free).toFixed(1)} %`);
+      one.storage.setCapacity(Math.ceil(one.storage.used() / (1 - free)));
+      later(random.next() * 5000, () => {
+        log(`the disk of ${one.host} has room`);
+        one.storage.setCapacity(undefined);
+      });
+    },
+  },
+  {
+    name: "read errors",
+    weight: 1,
+    strike({ cluster, random, log, later }, id) {
+      const one = cluster.at(id);
+      one.readErrors = 1 + random.below(10);
+      log(`one in ${String(one.readErrors)} reads of the disk of ${one.host} fails`);
+      later(random.next() * 3000, () => {
+        log(`the disk of ${one.host} can be read`);
+        one.readErrors = 0;
+      });
+    },
+  },
+  {
+    name: "bit rot",
+    weight: 4,
+    strike({ cluster, random, log }, id) {
+      // As much of a loss as a volume, for one partition.
+      if (cluster.lostSinceWhole > 0 && !cluster.isWhole()) return;
+      if (cluster.brokers.some(({ volumeLost }) => volumeLost)) return;
+      const what = cluster.rot.strike(id, random);
+      if (what !== undefined) log(`a bit turns over on ${cluster.at(id).host}: ${what}`);
+    },
+  },
+  {
+    name: "API writes of one are slow",
+    weight: 1,
+    strike({ cluster: { kube, brokers }, random, log }, id) {
+      const host = brokers[id]?.host ?? "";
+      const ms = random.next() * 2000;
+      log(`what ${host} writes takes ${ms.toFixed(0)} ms to the API`);
+      kube.slowWrites(host, ms);
+    },
+  },
+  {
     name: "lose a volume",
     weight: 2,
     strike({ cluster, random, later }, id) {
+      if (cluster.rot.outstanding) return;
       // One volume fewer than the minimum in sync may be lost, until all is whole again.
       const minimum = Math.min(...cluster.shape.topics.map((topic) => topic.minInSyncReplicas));
       const whole = cluster.isWhole() && !cluster.brokers.some(({ volumeLost }) => volumeLost);
@@ -259,9 +308,14 @@ export const FAULT_KINDS: readonly FaultKind[] = [
       const strikeWhenProposed = (): void => {
         if (outsider.volumeLost || !outsider.process.alive) return;
         if (!cluster.isOutsideEverywhere(id)) return;
-        if (!cluster.hasProposals() && clock.now() < until) {
+        if (cluster.proposer() === undefined && clock.now() < until) {
           later(1, strikeWhenProposed);
           return;
+        }
+        // What the leader has decided arrives when the outsider is back, with nothing.
+        const leader = cluster.proposer();
+        if (leader !== undefined && random.below(2) === 0) {
+          cluster.kube.slowWrites(leader, 300 + random.next() * 1200);
         }
         cluster.loseVolume(id);
         later(5 + random.next() * 100, () => {

@@ -63,6 +63,7 @@ export class FaultPlan {
     for (const one of this.#cluster.brokers) {
       one.process.resume();
       one.slowDisk = 1;
+      one.readErrors = 0;
       one.storage.setCapacity(undefined);
       if (!one.process.alive || one.down) this.#startWhenGone(one.id);
     }

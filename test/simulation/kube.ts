@@ -10,6 +10,7 @@ import type { SimProcess } from "./process.ts";
 /** How long a call waits for an answer that does not come (kube/client.ts). */
 const DEADLINE_MS = 10_000;
 const QUICK_DELAY_MS = 2;
+const LATE_ANSWER_MS = 3000;
 
 /** What becomes of one call that reaches the API. */
 interface Fate {
@@ -20,11 +21,13 @@ interface Fate {
   /** Neither the call nor its answer arrives. */
   readonly lost?: "request" | "answer";
   readonly extraMs?: number;
+  /** Its answer is so late: what it says is old by then, a list's above all. */
+  readonly answerMs?: number;
 }
 
 /**
  * The Kubernetes API between the one object store and each process: calls late, lost before or after they took effect,
- * refused; out of reach of one host or of all, where what was sent may still take effect afterwards; watches that
+ * refused; answers late, so that a list is older than what watches have told since; out of reach of one host or of all, where what was sent may still take effect afterwards; watches that
  * lag, stall, repeat, and break with what they have missed.
  */
 export class SimKube implements WatchConditions {
@@ -35,6 +38,8 @@ export class SimKube implements WatchConditions {
   readonly #away = new Map<string, number>();
   readonly #stalled = new Map<string, number>();
   readonly #watches = new Set<SimWatch>();
+  readonly #slowWrites = new Map<string, number>();
+  readonly #stateReads = new Map<SimProcess, number>();
   /** Of a thousand calls and events so many meet a fault. */
   faultsPerMille = 0;
   /** Longest time on the way, there or back. */
@@ -58,6 +63,16 @@ export class SimKube implements WatchConditions {
     this.#stalled.set(host, this.#clock.now() + ms);
   }
 
+  /** What `host` writes within the next `ms` arrives when they are over. */
+  slowWrites(host: string, ms: number): void {
+    this.#slowWrites.set(host, this.#clock.now() + ms);
+  }
+
+  /** When a process sent its last list of the partitions' state that was answered; -1 if none was. */
+  lastStateRead(process: SimProcess): number {
+    return this.#stateReads.get(process) ?? -1;
+  }
+
   /** Every watch breaks, and the history that they could go on from is gone. */
   restart(): void {
     this.#store.compactHistory(this.#random.below(20));
@@ -67,6 +82,7 @@ export class SimKube implements WatchConditions {
   heal(): void {
     this.#away.clear();
     this.#stalled.clear();
+    this.#slowWrites.clear();
     this.faultsPerMille = 0;
     this.delayMs = QUICK_DELAY_MS;
   }
@@ -102,7 +118,16 @@ export class SimKube implements WatchConditions {
     const write = <T>(effect: () => Promise<T>): Promise<T> => this.#call(process, true, effect);
     return {
       get: (resource, namespace, name) => read(() => api.get(resource, namespace, name)),
-      list: (resource, namespace, options) => read(() => api.list(resource, namespace, options)),
+      list: (resource, namespace, options) => {
+        const sentAt = this.#clock.now();
+        const listed = read(() => api.list(resource, namespace, options));
+        return resource.plural !== "partitionslices"
+          ? listed
+          : listed.then((list) => {
+              this.#stateReads.set(process, Math.max(sentAt, this.lastStateRead(process)));
+              return list;
+            });
+      },
       create: (resource, namespace, object) => {
         const sent = structuredClone(object);
         return write(() => api.create(resource, namespace, sent));
@@ -165,7 +190,7 @@ export class SimKube implements WatchConditions {
       const deadline = clock.after(DEADLINE_MS, lost);
       const answer = (action: () => void): void => {
         if (this.isAway(host)) return;
-        clock.after(this.delay(), () => {
+        clock.after(this.delay() + (fate.answerMs ?? 0), () => {
           settle(action);
         });
       };
@@ -201,7 +226,8 @@ export class SimKube implements WatchConditions {
       const away = this.awayMs(host);
       // What is tried while the API is away may still arrive when it is back, also after its sender has given up.
       if (away > 0 && random.next() < 0.5) return;
-      clock.after(away + this.delay() + (fate.extraMs ?? 0), arrive);
+      const held = write ? Math.max(0, (this.#slowWrites.get(host) ?? 0) - clock.now()) : 0;
+      clock.after(Math.max(away, held) + this.delay() + (fate.extraMs ?? 0), arrive);
     });
   }
 
@@ -209,7 +235,7 @@ export class SimKube implements WatchConditions {
     if (!this.happens()) return {};
     const busy = (code: number): Error => new ServerBusyError(code, "Unavailable", "busy", 1);
     const conflict = (): Error => new ConflictError(409, "Conflict", "somebody else was faster");
-    switch (this.#random.below(write ? 8 : 4)) {
+    switch (this.#random.below(write ? 9 : 5)) {
       case 0:
         return { lost: "request" };
       case 1:
@@ -219,10 +245,12 @@ export class SimKube implements WatchConditions {
       case 3:
         return { extraMs: this.#random.next() * 800 };
       case 4:
-        return { lost: "answer" };
+        return { answerMs: this.#random.next() * LATE_ANSWER_MS };
       case 5:
-        return { before: conflict() };
+        return { lost: "answer" };
       case 6:
+        return { before: conflict() };
+      case 7:
         // A proxy has sent it twice: the second found the first.
         return { after: conflict() };
       default:

@@ -31,6 +31,8 @@ const DELAY_SPREAD_MS = 0.6;
 const LATE_ONE_IN = 60;
 const LATE_SPREAD_MS = 30;
 const BACKLOG = 100;
+/** What was sent before a connection broke for its sender may arrive so much later. */
+const HALF_OPEN_MS = 3000;
 
 /**
  * The network of all hosts: connections keep their order, and lose nothing but by breaking, as TCP does. A cut stops what
@@ -87,17 +89,23 @@ export class SimNetwork {
     if (cut.size > 0) this.#resume((way) => cut.has(way));
   }
 
-  /** Every connection of a host breaks. */
+  /** Every connection of a host breaks: for both ends at once, or for one of them, and the other hears of it late. */
   reset(host: string): void {
     for (const direction of [...this.#directions]) {
-      if (direction.from.host === host) direction.breakBoth("ECONNRESET");
+      if (direction.from.host === host) this.#break(direction);
     }
+  }
+
+  #break(direction: Direction): void {
+    const kind = this.#random.below(4);
+    if (kind < 2) direction.breakBoth("ECONNRESET");
+    else (kind === 2 ? direction : direction.back).breakLate(this.#random.next() * HALF_OPEN_MS);
   }
 
   #resume(mended: (way: string) => boolean): void {
     for (const direction of [...this.#directions]) {
       if (!mended(`${direction.from.host}>${direction.to.host}`)) continue;
-      if (this.#random.next() < 0.3) direction.breakBoth("ECONNRESET");
+      if (this.#random.next() < 0.3) this.#break(direction);
       else direction.pump();
     }
   }
@@ -281,6 +289,8 @@ class Direction {
   #scheduled = false;
   #lastDue = 0;
   #ended = false;
+  /** Nothing is delivered before. */
+  #heldUntil = 0;
   onEnd: () => void = () => undefined;
 
   constructor(network: SimNetwork, clock: SimClock, source: End, sink: End) {
@@ -307,6 +317,22 @@ class Direction {
 
   end(error: Error | undefined): void {
     this.#add({ kind: "end", due: this.#due(), error });
+  }
+
+  /** The other way of the connection. */
+  get back(): Direction {
+    return this.#sink.out ?? this;
+  }
+
+  /**
+   * The sender learns at once that the connection is gone, and may send again on another; what it has sent here still
+   * arrives, after `ms`, and then the end.
+   */
+  breakLate(ms: number): void {
+    if (this.#ended || !this.#source.open) return;
+    this.#heldUntil = this.#clock.now() + ms;
+    this.end(netError("ECONNRESET", "connection lost"));
+    this.#source.tellClosed(netError("ECONNRESET", "connection lost"));
   }
 
   /** Both ends learn at once that the connection is gone. */
@@ -338,10 +364,10 @@ class Direction {
     if (head === undefined || !this.#sink.reading) return;
     if (this.#network.isCut(this.from.host, this.to.host)) return;
     this.#scheduled = true;
-    this.#clock.after(head.due - this.#clock.now(), () => {
+    this.#clock.after(Math.max(head.due, this.#heldUntil) - this.#clock.now(), () => {
       this.#scheduled = false;
       if (this.#network.isCut(this.from.host, this.to.host)) return;
-      this.#deliver();
+      if (this.#clock.now() >= this.#heldUntil) this.#deliver();
       this.pump();
     });
   }

@@ -21,6 +21,9 @@ export class SimProcess {
   #alive = true;
   #paused = false;
   #backlog: (() => void)[] = [];
+  #pausedAt = 0;
+  /** Its pauses: from when, and for how long. */
+  readonly freezes: { readonly from: number; readonly ms: number }[] = [];
   readonly #onEnd: (() => void)[] = [];
 
   constructor(host: string, incarnation: number, clock: SimClock, skewMs = 0) {
@@ -66,12 +69,14 @@ export class SimProcess {
 
   /** SIGSTOP: its clocks go on, it does not. */
   pause(): void {
+    if (!this.#paused) this.#pausedAt = this.#clock.now();
     this.#paused = true;
   }
 
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
+    this.freezes.push({ from: this.#pausedAt, ms: this.#clock.now() - this.#pausedAt });
     const backlog = this.#backlog;
     this.#backlog = [];
     for (const action of backlog) {

@@ -1,3 +1,4 @@
+import { DamagedError } from "../../broker/log/damage.ts";
 import type { PartitionLog } from "../../broker/log/types.ts";
 import { type BatchHeader, iterateBatches } from "../../broker/protocol/record-batch.ts";
 import { LogMatching, type ObservedBatch } from "./checkers/log-matching.ts";
@@ -35,13 +36,19 @@ export class ReplicaLog {
 
   /** The batch that begins at an offset. */
   at(baseOffset: number): ObservedBatch | undefined {
+    const found = this.holding(baseOffset);
+    return found?.baseOffset === baseOffset ? found : undefined;
+  }
+
+  /** The batch that has an offset. */
+  holding(offset: number): ObservedBatch | undefined {
     let low = 0;
     let high = this.batches.length - 1;
     while (low <= high) {
       const middle = (low + high) >> 1;
       const batch = this.batches[middle];
-      if (batch === undefined || batch.baseOffset > baseOffset) high = middle - 1;
-      else if (batch.baseOffset < baseOffset) low = middle + 1;
+      if (batch === undefined || batch.baseOffset > offset) high = middle - 1;
+      else if (batch.lastOffset < offset) low = middle + 1;
       else return batch;
     }
     return undefined;
@@ -107,7 +114,7 @@ export class ReplicaObserver {
       this.#replicas.set(key, replica);
       this.#hooked.add(log);
       try {
-        await this.#readBack(replica, log);
+        await this.#readBack(replica, log, former);
       } catch (error) {
         this.#report("L2", `${this.#name(replica)} cannot be read after a start: ${String(error)}`);
       }
@@ -117,13 +124,25 @@ export class ReplicaObserver {
     one.storage.setInstant(false);
   }
 
-  async #readBack(replica: ReplicaLog, log: PartitionLog): Promise<void> {
+  async #readBack(
+    replica: ReplicaLog,
+    log: PartitionLog,
+    former: ReplicaLog | undefined,
+  ): Promise<void> {
     let offset = log.logStartOffset;
     const end = log.logEndOffset;
     while (offset < end) {
-      const read = await log.read(offset, 1 << 22, end, true);
-      for (const part of read.parts) this.#take(replica, iterateBatches(part));
-      read.release();
+      const known = former?.holding(offset);
+      try {
+        const read = await log.read(offset, 1 << 22, end, true);
+        for (const part of read.parts) this.#take(replica, iterateBatches(part));
+        read.release();
+      } catch (error) {
+        // It is there and cannot be read until it is repaired; what it was the former process knew.
+        if (!(error instanceof DamagedError) || known === undefined) throw error;
+        const { baseOffset, lastOffset, leaderEpoch, crc } = known;
+        this.#push(replica, { baseOffset, lastOffset, leaderEpoch, crc });
+      }
       if (replica.endOffset <= offset) {
         this.#report("L2", `${this.#name(replica)} has nothing at ${String(offset)}`);
         return;
@@ -181,13 +200,14 @@ export class ReplicaObserver {
 
   #add(replica: ReplicaLog, baseOffset: number, leaderEpoch: number, batch: BatchHeader): void {
     const { lastOffsetDelta, crc } = batch;
-    const added = this.#matching.appended(
-      replica.where,
-      this.#name(replica),
-      replica.batches.at(-1),
-      { baseOffset, lastOffset: baseOffset + lastOffsetDelta, leaderEpoch, crc },
+    this.#push(replica, { baseOffset, lastOffset: baseOffset + lastOffsetDelta, leaderEpoch, crc });
+  }
+
+  #push(replica: ReplicaLog, batch: Omit<ObservedBatch, "chain">): void {
+    const before = replica.batches.at(-1);
+    replica.batches.push(
+      this.#matching.appended(replica.where, this.#name(replica), before, batch),
     );
-    replica.batches.push(added);
   }
 
   #name({ log, brokerId }: ReplicaLog): string {

@@ -43,6 +43,12 @@ export function shapeOf(random: Random, seed: number): ClusterShape {
       minInSyncReplicas,
     };
   });
+  // Reads come from memory while a process has what it wrote itself: with little, most come from files, and are checked.
+  const [fetchBytes, tailBytes] = pick(random, [
+    [4096, 1 << 26],
+    [1 << 20, 1 << 26],
+    [1 << 15, 1 << 18],
+  ]);
   const config = new Map([
     ["broker.session.timeout.ms", String(SESSION_TIMEOUT_MS)],
     ["replica.lag.time.max.ms", String(pick(random, [1000, 3000, 3000, 10_000]))],
@@ -50,7 +56,9 @@ export function shapeOf(random: Random, seed: number): ClusterShape {
     ["group.initial.rebalance.delay.ms", "0"],
     ["log.segment.bytes", String(pick(random, [2048, 16_384, 1 << 20]))],
     ["forebay.checkpoint.interval.ms", String(pick(random, [20, 200, 1000]))],
-    ["replica.fetch.max.bytes", String(pick(random, [4096, 1 << 20]))],
+    ["replica.fetch.max.bytes", String(fetchBytes)],
+    ["forebay.tail.bytes", String(tailBytes)],
+    ["forebay.trust.written.ms", "0"],
   ]);
   const compacted = seed % COMPACTED_SEEDS === COMPACTED_SEEDS - 2;
   if (compacted) for (const [name, value] of COMPACTION) config.set(name, value);

@@ -1,4 +1,6 @@
 import { seededRandom, type Random } from "../../lib/random.ts";
+import { DamagedError } from "../../broker/log/damage.ts";
+import type { PartitionLog } from "../../broker/log/types.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { KafkaClient } from "../support/kafka-client.ts";
 import { watchContact } from "./checkers/contact.ts";
@@ -204,7 +206,7 @@ class Simulation {
             .at(id)
             .broker?.replicas?.byTopicId(spec.topicId, partition)?.log;
           if (log === undefined) continue;
-          const entries = await this.#await(readLog(log));
+          const entries = await this.#readRepaired(log);
           if (entries === undefined) report("liveness", `${where} on ${id} cannot be read`);
           else logs.set(id, entries);
         }
@@ -213,6 +215,23 @@ class Simulation {
         const leader = logs.values().next().value ?? [];
         checkAcknowledged(this.#model.partition(spec.topic, partition), leader, report);
       }
+    }
+  }
+
+  /** A log's content: what is damaged is found by this, and must be repaired within the time for healing (L5). */
+  async #readRepaired(log: PartitionLog): Promise<readonly LogEntry[] | undefined> {
+    const deadline = this.#clock.now() + HEAL_LIMIT_MS;
+    for (;;) {
+      let damaged = false;
+      const entries = await this.#await(
+        readLog(log).catch((error: unknown): readonly LogEntry[] => {
+          if (!(error instanceof DamagedError) || this.#clock.now() >= deadline) throw error;
+          damaged = true;
+          return [];
+        }),
+      );
+      if (!damaged) return entries;
+      await this.#clock.run(200);
     }
   }
 

@@ -111,12 +111,19 @@ export class MemoryStorage {
     this.#directories = new Set([""]);
   }
 
-  /** Changes one byte of a file behind everybody's back. */
-  corrupt(path: string, position: number): void {
+  /** What a file has, if all of it has been synced. */
+  settled(path: string): Uint8Array | undefined {
+    const inode = this.#names.get(normal(path));
+    if (inode === undefined || inode.unsynced.length > 0) return undefined;
+    return inode.current.bytes.subarray(0, inode.current.size);
+  }
+
+  /** Changes bits of one byte of a file behind everybody's back. */
+  corrupt(path: string, position: number, bits = 0xff): void {
     const inode = this.#names.get(normal(path));
     if (inode === undefined || position >= inode.current.size) return;
     const { current, stable } = inode;
-    current.bytes[position] = (current.bytes[position] ?? 0) ^ 0xff;
+    current.bytes[position] = (current.bytes[position] ?? 0) ^ bits;
     if (position < stable.size) stable.bytes[position] = current.bytes[position] ?? 0;
   }
 

@@ -28,6 +28,7 @@ function testFiles(folder) {
   if (!existsSync(directory)) return [];
   return readdirSync(directory, { recursive: true })
     .filter((file) => file.endsWith(".test.ts"))
+    .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
     .map((file) => path.join("test", folder, file))
     .sort();
 }
@@ -72,8 +73,12 @@ function suite(folder, timeout) {
   );
 }
 
-const only = process.argv.slice(2);
-const wanted = (name) => only.length === 0 || only.includes(name);
+// Words that are no suite are parts of the names of files to run.
+const isSuite = (word) =>
+  ["lint", "format", "types"].includes(word) || existsSync(path.join(root, "test", word));
+const only = process.argv.slice(2).filter(isSuite);
+const names = process.argv.slice(2).filter((word) => !isSuite(word));
+const wanted = (name) => only.length + names.length === 0 || only.includes(name);
 if (wanted("lint")) check("lint", bin("eslint"), ["."]);
 if (wanted("format")) check("format", bin("prettier"), ["--check", "--log-level", "warn", "."]);
 if (wanted("types")) check("types", bin("tsc"), ["--noEmit", "-p", ".", "--incremental", "false"]);

@@ -39,6 +39,7 @@ export class SteadyProducer {
   #startedAt = 0;
   #lastAckAt = 0;
   #longestGap = 0;
+  #slowest = 0;
   #running = false;
   #refreshing: Promise<void> | undefined;
   ackedCount = 0;
@@ -80,6 +81,13 @@ export class SteadyProducer {
     return gap;
   }
 
+  /** Longest that a batch waited for its acknowledgement, of those that got one since the last call. */
+  takeSlowest(): Millis {
+    const slowest = this.#slowest;
+    this.#slowest = 0;
+    return slowest;
+  }
+
   #tick(): void {
     if (!this.#running) return;
     const due = Math.floor(
@@ -102,6 +110,7 @@ export class SteadyProducer {
     const { client, topic, recordBytes } = this.#load;
     const values = numbers.map((number) => `${number} `.padEnd(recordBytes, "."));
     const timestamp = Date.now();
+    const firstSentAt = performance.now();
     for (;;) {
       const sentAt = performance.now();
       try {
@@ -134,6 +143,7 @@ export class SteadyProducer {
     const now = performance.now();
     this.#longestGap = Math.max(this.#longestGap, now - this.#lastAckAt);
     this.#lastAckAt = now;
+    this.#slowest = Math.max(this.#slowest, now - firstSentAt);
     const acked = this.acked.get(lane.partition);
     for (const number of numbers) acked?.add(number);
     this.ackedCount += numbers.length;

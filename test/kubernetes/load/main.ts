@@ -10,8 +10,8 @@ import { KafkaClient } from "../../support/kafka-client.ts";
 /**
  * A publisher and reader that runs as a pod, since brokers' addresses mean something only there. LOAD_BOOTSTRAP,
  * LOAD_TOPIC, LOAD_PARTITIONS, LOAD_RECORDS_PER_SECOND and LOAD_RECORD_BYTES say what it sends from its start on; GETs on
- * port 8080: `/healthz`; `/gap`: `{gapMs, acked, retries}`, the longest time without an acknowledgement since the last
- * such question; `/verdict`: ends sending and compares what was acknowledged with what is stored. It ends by itself after
+ * port 8080: `/healthz`; `/gap`: `{gapMs, slowestMs, acked, retries}`, the longest time without an acknowledgement and the
+ * longest that a batch waited for its own since the last such question; `/verdict`: ends sending and compares what was acknowledged with what is stored. It ends by itself after
  * 20 minutes.
  */
 const setting = (name: string): string => {
@@ -44,7 +44,12 @@ async function answer(url: string | undefined): Promise<unknown> {
     case "/healthz":
       return "ok";
     case "/gap":
-      return { gapMs: producer.takeGap(), acked: producer.ackedCount, retries: producer.retries };
+      return {
+        gapMs: producer.takeGap(),
+        slowestMs: producer.takeSlowest(),
+        acked: producer.ackedCount,
+        retries: producer.retries,
+      };
     case "/verdict":
       verdict ??= producer.stop().then(() => readBack(client, topic, producer.acked));
       return verdict;

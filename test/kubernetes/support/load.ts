@@ -18,6 +18,7 @@ export interface LoadOptions {
 
 export interface Gap {
   readonly gapMs: number;
+  readonly slowestMs: number;
   readonly acked: number;
   readonly retries: number;
 }

@@ -104,6 +104,7 @@ export function assemble(foundation: Foundation): BrokerParts {
     clusterName,
     self: { id: brokerId, epoch: epoch },
     scheduler,
+    random,
     logger,
     onHolder: (holder) => {
       image.setController(holder?.id ?? -1);

@@ -3,8 +3,10 @@ import { CLUSTER_LABEL, leases } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
 import type { Lease } from "../../kube/objects.ts";
+import { Backoff } from "../../lib/backoff.ts";
 import { microTime, type Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import type { Random } from "../../lib/random.ts";
 import type { Millis } from "../../lib/units.ts";
 import { clusterOwner } from "../metadata/cluster-owner.ts";
 
@@ -35,6 +37,9 @@ const DURATION_SECONDS = 3;
 const LOOK_MS = 100;
 /** Between two attempts to take the Lease. */
 const ATTEMPT_MS = 500;
+/** Refused writes in a row: the second try is at once, then these. */
+const REFUSED_FIRST_MS = 20;
+const REFUSED_MAX_MS = 1000;
 
 export interface ControllerLeaseOptions {
   readonly kube: KubeApi;
@@ -43,6 +48,7 @@ export interface ControllerLeaseOptions {
   readonly clusterName: string;
   readonly self: Holder;
   readonly scheduler: Scheduler;
+  readonly random: Random;
   readonly logger: Logger;
   /** The holder changed, as far as is known here. */
   readonly onHolder: (holder: Holder | undefined) => void;
@@ -69,9 +75,14 @@ export class ControllerLease {
   #again = false;
   #stopped = false;
   #attemptedAt: Millis = -Infinity;
+  readonly #backoff: Backoff;
+  /** Nothing is written before: writes were refused one after the other. */
+  #notBefore: Millis = -Infinity;
+  #delayed = false;
 
   constructor(options: ControllerLeaseOptions) {
     this.#options = options;
+    this.#backoff = new Backoff(options.random, REFUSED_FIRST_MS, REFUSED_MAX_MS);
   }
 
   /** This broker holds the Lease, by its own monotonic clock. */
@@ -99,15 +110,29 @@ export class ControllerLease {
 
   /** The holder's process is gone: its connection broke and another was refused. */
   holderIsDead(holder: Holder): void {
-    this.#provablyDead = holderIdentity(holder);
+    const identity = holderIdentity(holder);
+    if (identity !== this.#provablyDead) this.#accepted();
+    this.#provablyDead = identity;
     this.poke();
   }
 
-  /** Looks at the Lease now and takes it if it may be taken. */
+  /** Looks at the Lease now and takes it if it may be taken; a little later while writes are refused. */
   poke(): void {
     if (this.#stopped) return;
     if (this.#busy) {
       this.#again = true;
+      return;
+    }
+    const { scheduler } = this.#options;
+    const wait = this.#notBefore - scheduler.now();
+    if (wait > 0) {
+      if (this.#delayed) return;
+      this.#delayed = true;
+      scheduler.after(wait, () => {
+        this.#delayed = false;
+        this.#again = true;
+        this.poke();
+      });
       return;
     }
     this.#busy = true;
@@ -122,6 +147,11 @@ export class ControllerLease {
         this.poke();
       })
       .catch(() => undefined);
+  }
+
+  #accepted(): void {
+    this.#backoff.reset();
+    this.#notBefore = -Infinity;
   }
 
   /** Gives the Lease back, so that another broker can take it at once. */
@@ -202,6 +232,7 @@ export class ControllerLease {
               }),
         },
       });
+      this.#accepted();
       // Counted from before the write left: another may count its own duration from when it saw it.
       this.#heldUntil = startedAt + DURATION_SECONDS * 1000;
       this.#observed = { lease: written, since: scheduler.now() };
@@ -211,6 +242,7 @@ export class ControllerLease {
       // Somebody else has written it: read again and see who.
       this.#heldUntil = -Infinity;
       this.#again = true;
+      this.#notBefore = scheduler.now() + this.#backoff.failed();
     }
   }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { API_VERSION, brokerClusters, leases } from "../../../../cluster/resources.ts";
 import { ControllerLease, type Holder } from "../../../../broker/controller/controller-lease.ts";
+import { ConflictError } from "../../../../kube/errors.ts";
 import type { Lease } from "../../../../kube/objects.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
@@ -21,6 +22,9 @@ class World {
   readonly #store = new ObjectStore({ scheduler: this.scheduler, random: seededRandom(1) });
   /** Brokers whose requests to the API fail. */
   readonly cutOff = new Set<number>();
+  /** Writes have their effect and are answered with 409. */
+  conflicting = false;
+  readonly writtenAt: number[] = [];
   readonly clusterUid = this.#store.create(brokerClusters, "default", {
     apiVersion: API_VERSION,
     kind: brokerClusters.kind,
@@ -40,13 +44,21 @@ class World {
         kube: createMemoryKubeApi({
           store: this.#store,
           scheduler,
-          fault: () => (cutOff.has(id) ? { before: new Error("cut off") } : undefined),
+          fault: ({ verb }) => {
+            if (cutOff.has(id)) return { before: new Error("cut off") };
+            if (verb !== "replace") return undefined;
+            this.writtenAt.push(scheduler.now());
+            return this.conflicting
+              ? { after: new ConflictError(409, "Conflict", "done all the same") }
+              : undefined;
+          },
         }),
         namespace: "default",
         name: "c-controller",
         clusterName: "c",
         self: { id, epoch: 1 },
         scheduler,
+        random: seededRandom(id),
         logger: silentLogger,
         onHolder: (holder) => {
           observer.holder = holder;
@@ -82,6 +94,32 @@ describe("the controller's Lease", () => {
     assert.deepEqual(second.holder, { id: 0, epoch: 1 });
     // It goes when the cluster goes.
     assert.equal(world.stored?.metadata.ownerReferences?.[0]?.uid, world.clusterUid);
+  });
+
+  it("is written seldom while each write is refused, first again at once, and taken when that is over", async () => {
+    const world = new World();
+    const first = world.observer(0);
+    world.observer(1);
+    await world.scheduler.advance(5000);
+    world.conflicting = true;
+    const from = world.scheduler.now();
+    const before = world.writtenAt.length;
+    await world.scheduler.advance(30_000);
+    const [refused = 0, again = Infinity, ...later] = world.writtenAt.slice(before);
+    assert(again - refused < 5, "one conflict costs no time");
+    assert(later.length > 5 && later.length < 150, `${later.length} more writes in 30 s`);
+    assert(later.every((at) => at >= from));
+    world.conflicting = false;
+    await world.scheduler.advance(1500);
+    assert.equal(first.lease.held || world.stored?.spec?.holderIdentity === "1:1", true);
+    const settled = world.writtenAt.length;
+    await world.scheduler.advance(10_000);
+    assert(world.writtenAt.length - settled <= 11, "renewed once a second, as before");
+    world.conflicting = true;
+    const next = world.writtenAt.length;
+    await world.scheduler.advance(1500);
+    const [one = 0, two = Infinity] = world.writtenAt.slice(next);
+    assert(two - one < 5, "a success has made it begin anew");
   });
 
   const CASES: readonly {

@@ -30,6 +30,7 @@ const PORTS = { plaintext: 9092, internal: 9093 };
 const GRACE_MS = 5000;
 /** A pod's container is started again this soon. */
 const RESTART_MS = 250;
+const READ_ERROR = "i/o error";
 
 export interface SimBroker {
   readonly id: number;
@@ -175,7 +176,7 @@ export class SimCluster {
       delay: () => diskDelay(diskRandom, one.slowDisk),
       fault: (operation, path) => {
         if (one.readErrors === 0 || operation !== "read" || !path.endsWith(".log")) return;
-        if (diskRandom.below(one.readErrors) === 0) throw new StorageError("EIO", "i/o error");
+        if (diskRandom.below(one.readErrors) === 0) throw new StorageError("EIO", READ_ERROR);
       },
     });
     const logger = this.#logger.child({ broker: id, process: process.incarnation });
@@ -380,7 +381,7 @@ export class SimCluster {
     if (!process.alive) return;
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     // Overtaken by a newer process of the same broker: the one reason to end that is nobody's fault.
-    if (error instanceof SupersededError || isDisk(error, one)) {
+    if (error instanceof SupersededError || isDisk(error)) {
       this.#history.add(`${one.host} ends: ${error.message}`);
     } else this.#report("panic", `${one.host}: ${reason}`);
     process.end();
@@ -402,10 +403,10 @@ export class SimCluster {
   }
 }
 
-/** A broker cannot start on a full volume, nor on one that it cannot read. */
-function isDisk(error: unknown, { readErrors }: SimBroker): error is StorageError {
+/** A broker cannot start on a full volume, nor go on with one that it cannot read where it has to. */
+function isDisk(error: unknown): error is StorageError {
   if (!(error instanceof StorageError)) return false;
-  return error.code === "ENOSPC" || (error.code === "EIO" && readErrors > 0);
+  return error.code === "ENOSPC" || (error.code === "EIO" && error.message === READ_ERROR);
 }
 
 /** Mostly fast, at times slow. */

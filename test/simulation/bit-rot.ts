@@ -17,7 +17,8 @@ const LENGTH_FIELD = { from: 8, to: 12 };
 const CHECKED_FROM = 17;
 
 /**
- * Bits that turn over on disk: in batches of closed segments that are committed and on stable storage of another in-sync
+ * Bits that turn over on disk: in batches of segments that are closed for good,
+ * that are committed and on stable storage of another in-sync
  * replica too, and in one replica of a partition at a time. More than that nobody promises to mend.
  */
 export class BitRot {
@@ -70,8 +71,10 @@ export class BitRot {
       .paths()
       .filter((path) => path.startsWith(directory) && path.endsWith(".log"));
     const places: Place[] = [];
-    // The last segment is the active one.
-    for (const path of files.slice(0, -1)) {
+    // The last segment is the active one; no truncation goes below the high watermark and makes another one active.
+    const bases = files.map((path) => Number(path.slice(directory.length, -".log".length)));
+    const cold = files.filter((_path, at) => (bases[at + 1] ?? Infinity) < log.highWatermark);
+    for (const path of cold) {
       const bytes = storage.settled(path) ?? new Uint8Array(0);
       for (let position = 0; position < bytes.length;) {
         const size = batchSizeAt(bytes, position);

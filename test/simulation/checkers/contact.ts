@@ -26,7 +26,10 @@ export function watchContact(
   return () => {
     if (one.process !== process || !process.alive || one.broker !== broker) return;
     const now = clock.now();
-    const freeze = process.freezes.findLast(({ ms }) => ms > SESSION_TIMEOUT_MS + SLACK_MS);
+    // An answer to what was asked before may have left before the freeze.
+    const freeze = process.freezes.findLast(
+      ({ from, ms }) => ms > SESSION_TIMEOUT_MS + SLACK_MS && from + ms < sentAt,
+    );
     if (freeze !== undefined && cluster.kube.lastStateRead(process) < freeze.from + freeze.ms) {
       report(
         `${host} served at ${now.toFixed(0)} ms and has not read the recorded state since it was frozen at ${freeze.from.toFixed(0)} ms`,

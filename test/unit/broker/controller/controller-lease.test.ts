@@ -49,7 +49,7 @@ class World {
             if (verb !== "replace") return undefined;
             this.writtenAt.push(scheduler.now());
             return this.conflicting
-              ? { after: new ConflictError(409, "Conflict", "done all the same") }
+              ? { delayMs: 2, after: new ConflictError(409, "Conflict", "done all the same") }
               : undefined;
           },
         }),

@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { load, ready } from "../load/generator.ts";
 import { fetchPeers } from "../load/peer-script.ts";
 import { makeSide, type Side, type SideName } from "../sides/index.ts";
@@ -67,6 +69,7 @@ async function compareSteady(
       for (const side of round % 2 === 0 ? sides : [...sides].reverse()) {
         for (const [name, row] of rows) {
           if (side.name !== "forebay" && !row.against.includes(side.name)) continue;
+          await writeBack();
           note(found, name, side, round, await row.run(side, scale));
         }
       }
@@ -84,6 +87,11 @@ async function warm(side: Side): Promise<void> {
   await load(side, ["-mode", "delete", "-topic", "warm"]);
 }
 
+/** What a side has left in the page cache is written before the next is measured: the disk is one for all. */
+async function writeBack(): Promise<void> {
+  await promisify(execFile)("sync");
+}
+
 /** Each run has a cluster of its own, which the row starts. */
 async function compareFresh(
   name: string,
@@ -97,6 +105,7 @@ async function compareFresh(
     for (const which of round % 2 === 0 ? names : [...names].reverse()) {
       const side = makeSide(which, row.nodes, path.join(folder, which));
       try {
+        await writeBack();
         note(found, name, side, round, await row.run(side, scale));
       } finally {
         await side.remove();

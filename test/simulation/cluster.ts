@@ -66,6 +66,8 @@ export class SimCluster {
   #operator: { readonly process: SimProcess; readonly operator: Operator } | undefined;
   #incarnations = 0;
   volumesLost = 0;
+  /** Brokers whose volume was ever lost. */
+  readonly onceLost = new Set<number>();
   /** Volumes lost since every partition last had all its replicas in sync. */
   lostSinceWhole = 0;
 
@@ -244,6 +246,7 @@ export class SimCluster {
     one.storage.wipe();
     one.volumeLost = true;
     this.volumesLost++;
+    this.onceLost.add(id);
     this.#history.add(`lose the volume of ${one.host}`);
   }
 
@@ -254,17 +257,20 @@ export class SimCluster {
     if (broker === undefined || !process.alive) return;
     this.#history.add(`drain ${one.host}`);
     one.down = true;
-    broker.drain().then(
-      () => {
-        if (!process.alive) return;
-        this.#history.add(`drained ${one.host}`);
-        process.end();
-        one.broker = undefined;
-      },
-      (error: unknown) => {
-        if (process.alive) this.#panicked(one, process, error);
-      },
-    );
+    // A paused process gets the signal when it goes on.
+    process.run(() => {
+      broker.drain().then(
+        () => {
+          if (!process.alive) return;
+          this.#history.add(`drained ${one.host}`);
+          process.end();
+          one.broker = undefined;
+        },
+        (error: unknown) => {
+          if (process.alive) this.#panicked(one, process, error);
+        },
+      );
+    });
   }
 
   /** Nothing of the cluster does anything any more. */

@@ -97,9 +97,11 @@ export class SimNetwork {
   }
 
   #break(direction: Direction): void {
-    const kind = this.#random.below(4);
-    if (kind < 2) direction.breakBoth("ECONNRESET");
-    else (kind === 2 ? direction : direction.back).breakLate(this.#random.next() * HALF_OPEN_MS);
+    const late = this.#random.below(2) === 0 ? direction : direction.back;
+    // A client that is told of an acknowledgement after its time would be told of what may be lost by now.
+    const toServer = [...this.#listeners.values()].some(({ process }) => process === late.to);
+    if (!toServer || this.#random.below(2) === 0) direction.breakBoth("ECONNRESET");
+    else late.breakLate(this.#random.next() * HALF_OPEN_MS);
   }
 
   #resume(mended: (way: string) => boolean): void {

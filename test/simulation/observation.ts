@@ -21,7 +21,9 @@ export function observe(options: {
     cluster.shape.topics.find(({ name }) => name === topic)?.minInSyncReplicas;
   const exempt = (id: number): boolean => cluster.at(id).volumeLost;
   const observer = new ReplicaObserver(report);
-  const members = new InSyncReplicasChecker(report, observer, exempt);
+  const members = new InSyncReplicasChecker(report, observer, exempt, (id) =>
+    cluster.onceLost.has(id),
+  );
   const recordedIsr = (topicId: string, partition: number): readonly number[] => {
     for (const { spec, status } of cluster.slices()) {
       const state = status?.partitions?.[partition - spec.firstPartition];

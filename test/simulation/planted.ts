@@ -18,7 +18,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "acknowledge-before-sync",
     breaks: "L1, R5",
-    seed: 6,
+    seed: 3,
     edits: [{ file: "broker/log/journal.ts", find: "    await file.open.sync();\n", replace: "" }],
   },
   {
@@ -41,7 +41,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "high-watermark-over-committed-isr-only",
     breaks: "R2",
-    seed: 39,
+    seed: 4,
     edits: [
       {
         file: "broker/replication/leader-replica.ts",
@@ -79,7 +79,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "elect-outside-the-isr",
     breaks: "C4, R5",
-    seed: 3,
+    seed: 11,
     edits: [
       {
         file: "cluster/partition-change.ts",
@@ -103,7 +103,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "in-sync-after-a-lost-volume",
     breaks: "C6, R5",
-    seed: 3,
+    seed: 2,
     edits: [
       {
         file: "broker/controller/registration.ts",
@@ -132,7 +132,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "serve-without-contact",
     breaks: "R7",
-    seed: 1,
+    seed: 2,
     edits: [
       {
         file: "broker/replication/contact.ts",
@@ -156,7 +156,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "producer-ids-given-twice",
     breaks: "L4, R5",
-    seed: 34,
+    seed: 10,
     edits: [
       {
         file: "broker/coordinator/transaction/producer-ids.ts",
@@ -182,7 +182,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "lead-again-in-the-epoch-of-before-the-restart",
     breaks: "C3",
-    seed: 1,
+    seed: 2,
     edits: [
       {
         file: "cluster/partition-change.ts",
@@ -205,6 +205,41 @@ export const PLANTS: readonly Plant[] = [
         file: "broker/replication/leader-replica.ts",
         find: "if (!this.enoughInSync || this.#state.elr.length > 0) return false;",
         replace: "",
+      },
+    ],
+  },
+  {
+    name: "join-on-what-was-fetched-before-the-change",
+    breaks: "C7",
+    seed: 1,
+    edits: [
+      {
+        file: "broker/replication/isr-additions.ts",
+        find: "if (partitionEpoch !== expectedPartitionEpoch) return [];",
+        replace: "",
+      },
+      {
+        file: "broker/replication/isr-additions.ts",
+        find: 'return status?.state === "running" && status.epoch === brokerEpochs.get(id);',
+        replace: "return status !== undefined;",
+      },
+    ],
+  },
+  {
+    name: "renewal-of-the-lease-proves-leadership",
+    breaks: "R7, C8",
+    seed: 1,
+    edits: [
+      {
+        file: "broker/replication/observed-kube.ts",
+        find: "replace: (...call) => observe(kube.replace(...call), scheduler.now()),",
+        replace:
+          "replace: async (...call) => {\n" +
+          "      const sentAt = scheduler.now();\n" +
+          "      const answer = await kube.replace(...call);\n" +
+          "      contact.refreshed(sentAt);\n" +
+          "      return answer;\n" +
+          "    },",
       },
     ],
   },

@@ -24,10 +24,19 @@ export class InSyncReplicasChecker {
   /** The newest acknowledged batch by `topicId/partition`. */
   readonly #acked = new Map<string, Acked>();
 
-  constructor(report: Report, observer: ReplicaObserver, exempt: (brokerId: number) => boolean) {
+  readonly #onceLost: (brokerId: number) => boolean;
+
+  /** @param onceLost whether a broker's volume was ever lost */
+  constructor(
+    report: Report,
+    observer: ReplicaObserver,
+    exempt: (brokerId: number) => boolean,
+    onceLost: (brokerId: number) => boolean,
+  ) {
     this.#report = report;
     this.#observer = observer;
     this.#exempt = exempt;
+    this.#onceLost = onceLost;
   }
 
   /** A client was told that its batch is committed. */
@@ -58,7 +67,10 @@ export class InSyncReplicasChecker {
     }
     const acked = { baseOffset, lastOffset, chain };
     const stable = holding.filter((replica) => holds(replica, acked)).length;
-    const lost = [...ids].filter((id) => this.#exempt(id)).length;
+    // Told again to a client that asks again, it may have been committed with one that has lost it since and is not back.
+    const lost = [...ids].filter(
+      (id) => this.#exempt(id) || (this.#onceLost(id) && !state.isr.includes(id)),
+    ).length;
     if (stable + lost < minInSyncReplicas) {
       this.#report(
         "R3",

@@ -209,41 +209,6 @@ export const PLANTS: readonly Plant[] = [
     ],
   },
   {
-    name: "join-on-what-was-fetched-before-the-change",
-    breaks: "C7",
-    seed: 1,
-    edits: [
-      {
-        file: "broker/replication/isr-additions.ts",
-        find: "if (partitionEpoch !== expectedPartitionEpoch) return [];",
-        replace: "",
-      },
-      {
-        file: "broker/replication/isr-additions.ts",
-        find: 'return status?.state === "running" && status.epoch === brokerEpochs.get(id);',
-        replace: "return status !== undefined;",
-      },
-    ],
-  },
-  {
-    name: "renewal-of-the-lease-proves-leadership",
-    breaks: "R7, C8",
-    seed: 1,
-    edits: [
-      {
-        file: "broker/replication/observed-kube.ts",
-        find: "replace: (...call) => observe(kube.replace(...call), scheduler.now()),",
-        replace:
-          "replace: async (...call) => {\n" +
-          "      const sentAt = scheduler.now();\n" +
-          "      const answer = await kube.replace(...call);\n" +
-          "      contact.refreshed(sentAt);\n" +
-          "      return answer;\n" +
-          "    },",
-      },
-    ],
-  },
-  {
     name: "old-producer-epoch-begins-anew",
     breaks: "L4",
     seed: 4,

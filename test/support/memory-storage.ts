@@ -62,6 +62,8 @@ export class MemoryStorage {
   #stableNames = new Map<string, Inode>();
   /** Names of which the two may differ. */
   #unsyncedNames = new Set<string>();
+  /** Names that a folder's rename has changed and no sync has covered: a crash takes all of one rename, or none. */
+  #renamed = new Map<string, object>();
   #directories = new Set<string>([""]);
   /** Processes of before the crash can change nothing any more. */
   #epoch = 0;
@@ -90,16 +92,23 @@ export class MemoryStorage {
     const names = new Map<string, Inode>();
     const all = new Set([...this.#names.keys(), ...this.#stableNames.keys()]);
     this.#unsyncedNames.clear();
+    const kept = new Map<object, boolean>();
     for (const name of [...all].sort()) {
       const now = this.#names.get(name);
       const stable = this.#stableNames.get(name);
       // A change of names that no folder sync covered may or may not have got to the disk.
-      const inode = now === stable ? now : random.next() < 0.5 ? now : stable;
+      const rename = this.#renamed.get(name);
+      const inode = now === stable ? now : keeps(random, rename, kept) ? now : stable;
       if (inode !== undefined) names.set(name, inode);
     }
     for (const inode of new Set(names.values())) lose(inode, random);
     this.#names = names;
     this.#stableNames = new Map(names);
+    this.#renamed.clear();
+    // A folder whose rename was lost has its old name again.
+    for (const name of names.keys()) {
+      for (let at = parentOf(name); at !== ""; at = parentOf(at)) this.#directories.add(at);
+    }
   }
 
   /** The volume is exchanged for an empty one. */
@@ -196,6 +205,7 @@ export class MemoryStorage {
     if (inode === undefined) this.#names.delete(name);
     else this.#names.set(name, inode);
     this.#unsyncedNames.add(name);
+    this.#renamed.delete(name);
   }
 
   #requireDirectory(path: string): void {
@@ -290,10 +300,15 @@ export class MemoryStorage {
     await this.#enter("rename", from);
     const [source, target] = [normal(from), normal(to)];
     if (!this.#names.has(source) && !this.#directories.has(source)) throw missing(from);
+    const rename = {};
     for (const [path, inode] of [...this.#names]) {
       if (path !== source && !path.startsWith(`${source}/`)) continue;
+      const renamed = target + path.slice(source.length);
       this.#setName(path, undefined);
-      this.#setName(target + path.slice(source.length), inode);
+      this.#setName(renamed, inode);
+      if (path === source) continue;
+      this.#renamed.set(path, rename);
+      this.#renamed.set(renamed, rename);
     }
     for (const path of [...this.#directories]) {
       if (path !== source && !path.startsWith(`${source}/`)) continue;
@@ -326,6 +341,7 @@ export class MemoryStorage {
     for (const name of this.#unsyncedNames) {
       if (!below(name)) continue;
       this.#unsyncedNames.delete(name);
+      this.#renamed.delete(name);
       const inode = this.#names.get(name);
       if (inode === undefined) this.#stableNames.delete(name);
       else this.#stableNames.set(name, inode);
@@ -360,6 +376,14 @@ export class MemoryStorage {
     const capacityBytes = this.#capacity ?? this.#options.capacityBytes ?? 2 ** 40;
     return { freeBytes: Math.max(0, capacityBytes - this.used()), capacityBytes };
   }
+}
+
+/** Whether a change of names has got to the disk before a crash; the same for all of one rename. */
+function keeps(random: Random, rename: object | undefined, kept: Map<object, boolean>): boolean {
+  const known = rename === undefined ? undefined : kept.get(rename);
+  const keeping = known ?? random.next() < 0.5;
+  if (rename !== undefined) kept.set(rename, keeping);
+  return keeping;
 }
 
 function normal(path: string): string {

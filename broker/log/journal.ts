@@ -9,12 +9,14 @@ import {
   fileHeader,
   FILE_HEADER_BYTES,
   padEntry,
-  readEntry,
-  readFileHeader,
-  positionOf,
   sealEntry,
-  syncedBeyond,
 } from "./journal-format.ts";
+import {
+  JOURNAL_DIRECTORY as DIRECTORY,
+  type JournalFile,
+  type ReplayedJournal,
+  replayJournal,
+} from "./journal-replay.ts";
 import { type Storage, StorageError, type StorageFile } from "./storage.ts";
 
 /** Whoever waits for its entries to be on stable storage. */
@@ -30,7 +32,6 @@ interface Dirty {
   readonly generation: number;
 }
 
-const DIRECTORY = "journal";
 /**
  * A small write is done on the loop: to wait there for a fast disk takes less time, and much less CPU, than two changes of
  * threads. A disk that is not fast is found out by the first such write, and then asked from another thread for a while.
@@ -40,12 +41,6 @@ const SLOW_WRITE_MS = 1;
 const OFF_LOOP_MS = 1000;
 const RETRY_MS = 250;
 const SPARE_FILES = 2;
-
-interface JournalFile {
-  readonly name: string;
-  readonly start: number;
-  end: number;
-}
 
 interface OpenJournalFile {
   readonly open: StorageFile;
@@ -89,16 +84,21 @@ export class Journal {
   /** No write is done on the loop before this time. */
   #offLoopUntil = 0;
   #file: OpenJournalFile | undefined;
-  #files: JournalFile[] = [];
-  #spares: string[] = [];
+  #files: JournalFile[];
+  #spares: string[];
   /** Damaged files and those that were not replayed because of them: removed once they are not needed. */
-  #forfeited: string[] = [];
-  #nextName = 0;
+  #forfeited: string[];
+  #nextName: number;
   /** Entries that had been synced are damaged or missing: what was replayed is not all that was stable. */
   readonly damaged: boolean;
 
-  private constructor(options: JournalOptions, position: number, damaged: boolean) {
+  private constructor(options: JournalOptions, found: ReplayedJournal) {
+    const { position, names, damaged } = found;
     this.damaged = damaged;
+    this.#files = [...found.files];
+    this.#spares = [...found.spares];
+    this.#forfeited = [...found.forfeited];
+    this.#nextName = names;
     this.#storage = options.storage;
     this.#scheduler = options.scheduler;
     this.#logger = options.logger;
@@ -120,52 +120,8 @@ export class Journal {
     replay: (entry: Entry) => Promise<void> | void,
     clean = false,
   ): Promise<Journal> {
-    const { storage } = options;
-    await storage.makeDirectory(DIRECTORY);
-    // What a killed process had made is found, and written on, before its names are on stable storage.
-    await storage.syncDirectory(DIRECTORY);
-    const found: (JournalFile & { readonly bytes: number })[] = [];
-    const stale: string[] = [];
-    let highest = -1;
-    for (const name of await storage.list(DIRECTORY)) {
-      const number = /^(\d+)\.journal$/.exec(name)?.[1];
-      if (number === undefined) continue;
-      highest = Math.max(highest, Number(number));
-      const file = await storage.open(`${DIRECTORY}/${name}`, "existing");
-      const head = new Uint8Array(FILE_HEADER_BYTES);
-      const filled = await file.read(0, head);
-      const start = readFileHeader(head.subarray(0, filled));
-      const bytes = file.size;
-      await file.close();
-      if (start === undefined) stale.push(name);
-      else found.push({ name, start, end: start, bytes });
-    }
-    found.sort((a, b) => a.start - b.start);
-    let position = from;
-    let damaged = false;
-    for (const [index, file] of found.entries()) {
-      const next = found[index + 1];
-      // Wholly before the checkpoint.
-      if (next !== undefined && next.start <= position) continue;
-      if (file.start > position) {
-        // A file is begun when all before it is synced.
-        damaged = true;
-        break;
-      }
-      const replayed = await replayFile(options, file, position, replay);
-      position = replayed.position;
-      file.end = position;
-      damaged ||= next === undefined && !clean && syncedBeyond(...replayed.rest);
-    }
-    for (const name of stale) damaged ||= await saysSynced(storage, name, position);
-    const journal = new Journal(options, position, damaged && !clean);
-    journal.#nextName = highest + 1;
-    if (journal.damaged) journal.#forfeited = [...found.map(({ name }) => name), ...stale];
-    else {
-      journal.#files = found.map(({ name, start, end }) => ({ name, start, end }));
-      journal.#spares = stale;
-    }
-    return journal;
+    const found = await replayJournal(options.storage, from, replay, clean);
+    return new Journal(options, found);
   }
 
   /** Position behind the last entry appended. */
@@ -392,53 +348,4 @@ export interface JournalOptions {
   /** A file is changed for the next one when it would grow beyond this. */
   readonly fileBytes: number;
   readonly panic: (error: unknown) => never;
-}
-
-/**
- * Replays one file's entries from `position`.
- * @returns the position behind the last whole one, and where in which bytes that is
- */
-async function replayFile(
-  options: JournalOptions,
-  file: JournalFile & { readonly bytes: number },
-  position: number,
-  replay: (entry: Entry) => Promise<void> | void,
-): Promise<{
-  readonly position: number;
-  readonly rest: readonly [bytes: Uint8Array, at: number, position: number];
-}> {
-  const skip = FILE_HEADER_BYTES + (position - file.start);
-  const bytes = await contentOf(options.storage, file.name, skip);
-  let at = 0;
-  for (;;) {
-    const entry = readEntry(bytes, at, position + at);
-    if (entry === undefined) break;
-    await replay(entry);
-    at = entry.next;
-  }
-  return { position: position + at, rest: [bytes, at, position + at] };
-}
-
-/** Whether a file whose header cannot be read holds an entry that was made when more than `position` was synced. */
-async function saysSynced(storage: Storage, name: string, position: number): Promise<boolean> {
-  const bytes = await contentOf(storage, name, FILE_HEADER_BYTES);
-  if (bytes.length < ENTRY_HEADER_BYTES) return false;
-  const start = positionOf(bytes);
-  for (let at = 0; ;) {
-    const entry = readEntry(bytes, at, start + at);
-    if (entry === undefined) return false;
-    if (entry.syncedBefore > position) return true;
-    at = entry.next;
-  }
-}
-
-async function contentOf(storage: Storage, name: string, skip: number): Promise<Uint8Array> {
-  const open = await storage.open(`${DIRECTORY}/${name}`, "existing");
-  try {
-    const content = new Uint8Array(Math.max(0, open.size - skip));
-    const filled = await open.read(skip, content);
-    return content.subarray(0, filled);
-  } finally {
-    await open.close();
-  }
 }

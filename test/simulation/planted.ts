@@ -171,7 +171,7 @@ export const PLANTS: readonly Plant[] = [
     seed: 1,
     edits: [
       {
-        file: "broker/log/journal.ts",
+        file: "broker/log/journal-replay.ts",
         find: "    await replay(entry);\n",
         replace:
           "    if (readEntry(bytes, entry.next, position + entry.next) === undefined) break;\n" +

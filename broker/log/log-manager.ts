@@ -2,6 +2,7 @@ import { present } from "../../lib/assert.ts";
 import { sleep } from "../../lib/clock.ts";
 import { PAGE_BYTES, pageMemory } from "../../lib/page-memory.ts";
 import type { Gate } from "../../lib/gate.ts";
+import { uuidBytesOf } from "../protocol/uuid-text.ts";
 import { Arena } from "./arena.ts";
 import { LogCleaner } from "./compaction/log-cleaner.ts";
 import { Checkpointer, CHECKPOINT } from "./checkpointer.ts";
@@ -28,7 +29,6 @@ import {
   logKey,
   makeLogDirectory,
   readIdentity,
-  uuidBytes,
   type VolumeIdentity,
 } from "./volume.ts";
 
@@ -214,7 +214,7 @@ class JournaledLogManager implements LogManager {
     const log = new JournaledLog({
       identity,
       directory,
-      topicIdBytes: uuidBytes(identity.topicId),
+      topicIdBytes: uuidBytesOf(identity.topicId),
       config,
       context: this.#context,
       segments: new SegmentList(storage, directory, [segment], this.#context.readBuffers),

@@ -1,3 +1,4 @@
+import { uuidBytesOf, uuidTextAt } from "../protocol/uuid-text.ts";
 import type { Checkpoint, SavedLog } from "./checkpoints.ts";
 import { type Entry, EntryKind } from "./journal-format.ts";
 import { recoverSwap } from "./compaction/segment-swap.ts";
@@ -12,7 +13,7 @@ import { ProducerState } from "./producer-state.ts";
 import { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
 import type { LogConfig, LogIdentity } from "./types.ts";
-import { logDirectories, logKey, readIdentity, uuidBytes, uuidText } from "./volume.ts";
+import { logDirectories, logKey, readIdentity } from "./volume.ts";
 
 /** Many small reads: while one waits for the disk others go on. */
 const LOGS_AT_A_TIME = 16;
@@ -90,7 +91,7 @@ export class Recovery {
     const log = new JournaledLog({
       identity,
       directory,
-      topicIdBytes: uuidBytes(identity.topicId),
+      topicIdBytes: uuidBytesOf(identity.topicId),
       config,
       context: this.#context,
       segments: list,
@@ -159,7 +160,7 @@ export class Recovery {
   /** Applies one entry to its log; all of it was applied before to the state that this one was recovered to. */
   async replay(entry: Entry): Promise<void> {
     this.entries++;
-    const key = logKey(uuidText(entry.topicId), entry.partition);
+    const key = logKey(uuidTextAt(entry.topicId, 0), entry.partition);
     const log = this.logs.get(key);
     // The log was deleted after the entry was written.
     if (log === undefined) return;

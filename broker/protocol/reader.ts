@@ -1,4 +1,5 @@
 import { getInt64 } from "./int64.ts";
+import { uuidTextAt } from "./uuid-text.ts";
 
 /** Bytes from outside that are not what the protocol says: answered by closing the connection or CORRUPT_MESSAGE. */
 export class MalformedError extends Error {
@@ -12,7 +13,6 @@ export class MalformedError extends Error {
 export const MAX_REQUEST_ELEMENTS = 2 ** 18;
 
 const utf8 = new TextDecoder("utf-8", { fatal: false });
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** A cursor over received bytes. Every read is checked against the end; nothing is allocated by a claimed length. (pure) */
 export class Reader {
@@ -77,13 +77,7 @@ export class Reader {
   }
   /** Lower-case text with dashes. */
   uuid(): string {
-    const at = this.skip(16);
-    let text = "";
-    for (let i = 0; i < 16; i++) {
-      if (i === 4 || i === 6 || i === 8 || i === 10) text += "-";
-      text += HEX[this.bytes[at + i] ?? 0] ?? "";
-    }
-    return text;
+    return uuidTextAt(this.bytes, this.skip(16));
   }
   uvarint(): number {
     let value = 0;

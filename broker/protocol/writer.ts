@@ -1,5 +1,5 @@
-import { assert } from "../../lib/assert.ts";
 import { setInt64 } from "./int64.ts";
+import { uuidBytesOf } from "./uuid-text.ts";
 
 const encoder = new TextEncoder();
 
@@ -74,11 +74,7 @@ export class Writer {
     this.#view.setFloat64(at, value);
   }
   uuid(text: string): void {
-    const hex = text.replaceAll("-", "");
-    assert(hex.length === 32, "a uuid has 32 hex digits");
-    const at = this.#reserve(16);
-    for (let i = 0; i < 16; i++)
-      this.#bytes[at + i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+    this.text(uuidBytesOf(text));
   }
   uvarint(value: number): void {
     let rest = value;

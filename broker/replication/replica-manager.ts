@@ -8,6 +8,7 @@ import type { BrokerEnvironment } from "../environment.ts";
 import type { LogManager } from "../log/types.ts";
 import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
 import { effectiveTopicConfig, type EffectiveTopicConfig } from "../topic-config.ts";
+import { ByPartition } from "./by-partition.ts";
 import type { Contact } from "./contact.ts";
 import type { IsrProposal, LeaderReplica } from "./leader-replica.ts";
 import type { LeadershipStore } from "./leadership-store.ts";
@@ -40,11 +41,11 @@ export class ReplicaManager implements Replicas {
   readonly #contact: Contact;
   readonly damage: DamageRepair;
   readonly #ownEpoch: () => number;
-  readonly #partitions = new Map<string, Partition>();
+  readonly #partitions = new ByPartition<Partition>();
   readonly #opening = new Set<string>();
   readonly #fetchers = new Map<BrokerId, ReplicaFetcher>();
   readonly #listeners: LeadershipListener[] = [];
-  readonly #progress = new Map<string, Set<() => void>>();
+  readonly #progress = new ByPartition<Set<() => void>>();
   /** Leader epoch by partition as recorded when this process registered (C3). */
   #burned: ReadonlyMap<string, number> = new Map();
   #proposed: Proposed[] = [];
@@ -125,7 +126,7 @@ export class ReplicaManager implements Replicas {
   }
 
   byTopicId(topicId: string, partition: number): Partition | undefined {
-    return this.#partitions.get(keyOf(topicId, partition));
+    return this.#partitions.get(topicId, partition);
   }
 
   all(): Iterable<Partition> {
@@ -137,13 +138,14 @@ export class ReplicaManager implements Replicas {
   }
 
   onProgress(topicId: string, partition: number, listener: () => void): () => void {
-    const key = keyOf(topicId, partition);
-    const listeners = this.#progress.get(key) ?? new Set();
+    const present = this.#progress.get(topicId, partition);
+    const listeners = present ?? new Set();
     listeners.add(listener);
-    this.#progress.set(key, listeners);
+    if (present === undefined) this.#progress.set(topicId, partition, listeners);
     return () => {
       listeners.delete(listener);
-      if (listeners.size === 0 && this.#progress.get(key) === listeners) this.#progress.delete(key);
+      if (listeners.size > 0 || this.#progress.get(topicId, partition) !== listeners) return;
+      this.#progress.delete(topicId, partition);
     };
   }
 
@@ -188,7 +190,7 @@ export class ReplicaManager implements Replicas {
       this.#leave(record);
       return;
     }
-    const partition = this.#partitions.get(key);
+    const partition = this.#partitions.get(record.topicId, record.partition);
     if (partition !== undefined) {
       this.#apply(partition, record);
       return;
@@ -226,7 +228,7 @@ export class ReplicaManager implements Replicas {
     log.onDamage = (error) => {
       if (!opened.closed) this.damage.begin(opened, error);
     };
-    this.#partitions.set(key, opened);
+    this.#partitions.set(topicId, partition, opened);
     this.#apply(opened, current);
   }
 
@@ -292,10 +294,9 @@ export class ReplicaManager implements Replicas {
 
   /** This broker is no replica of the partition any more, or the topic is gone. */
   #leave(record: RecordedPartition): void {
-    const key = keyOf(record.topicId, record.partition);
-    const partition = this.#partitions.get(key);
+    const partition = this.#partitions.get(record.topicId, record.partition);
     if (partition === undefined) return;
-    this.#partitions.delete(key);
+    this.#partitions.delete(record.topicId, record.partition);
     const { following, isLeader, leaderEpoch } = partition;
     if (following !== undefined)
       this.#fetchers.get(following.leader)?.unfollow(record.topicId, record.partition);
@@ -311,7 +312,8 @@ export class ReplicaManager implements Replicas {
   /** Deletes a log once a quorum read has shown that nobody counts on it (C9). */
   #deleteWhenGone(topic: string, topicId: string, partition: number): void {
     const key = keyOf(topicId, partition);
-    const wanted = (): boolean => this.#partitions.has(key) || this.#opening.has(key);
+    const wanted = (): boolean =>
+      this.#partitions.has(topicId, partition) || this.#opening.has(key);
     const attempt = async (): Promise<void> => {
       if (this.#stopped || wanted()) return;
       const hosted = await this.#recordedHere(topicId, partition);
@@ -346,7 +348,7 @@ export class ReplicaManager implements Replicas {
   }
 
   #progressed(partition: Partition): void {
-    const listeners = this.#progress.get(keyOf(partition.topicId, partition.partition));
+    const listeners = this.#progress.get(partition.topicId, partition.partition);
     if (listeners === undefined) return;
     for (const listener of [...listeners]) listener();
   }

@@ -7,6 +7,7 @@ import type { BrokerConfig } from "../../config.ts";
 import { ProtocolError } from "../../errors.ts";
 import { OFFSETS_TOPIC } from "../../internal-topics.ts";
 import type { BrokerImage, MetadataView } from "../../metadata/view.ts";
+import { uuidTextAt } from "../../protocol/uuid-text.ts";
 import { ErrorCode } from "../../protocol/error-codes.ts";
 import type { HostedPartition, LeadershipListener, Replicas } from "../../replication/types.ts";
 import type { TopicAdmin } from "../../topic-admin.ts";
@@ -157,7 +158,7 @@ export class GroupCoordinator implements LeadershipListener {
     if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs) {
       return joinRefused(ErrorCode.INVALID_SESSION_TIMEOUT, memberId);
     }
-    const newMemberId = `${request.groupInstanceId ?? request.clientId}-${uuidText(this.#options.random.uuid())}`;
+    const newMemberId = `${request.groupInstanceId ?? request.clientId}-${uuidTextAt(this.#options.random.uuid(), 0)}`;
     return this.#runtime.submit<JoinAnswer>(partition, (shard, at, from) =>
       shard.join(groupId, { ...request, newMemberId, from }, at),
     );
@@ -348,15 +349,4 @@ export function partitionOf(key: string, partitions: number): number {
   let hash = 0;
   for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
   return (hash === -2147483648 ? 0 : Math.abs(hash)) % partitions;
-}
-
-function uuidText(bytes: Uint8Array): string {
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join("-");
 }

@@ -25,6 +25,10 @@ export class GoodClient {
   readonly #topic: string;
   readonly #cold: { readonly topic: string; readonly partitions: number; readonly records: number };
   #stopped = false;
+  /** No record comes any more. */
+  #written = false;
+  /** All that had come by then was read. */
+  #readToEnd = false;
   #running: Promise<void>[] = [];
   #latencies: Latencies = { acks: [], reads: [], coldReads: [] };
   /** Values that were acknowledged, and all that were read, in order. */
@@ -44,7 +48,10 @@ export class GoodClient {
   }
 
   start(): void {
-    this.#running = [this.#produce(), this.#consume(), this.#readCold()];
+    const producing = this.#produce().then(() => {
+      this.#written = true;
+    });
+    this.#running = [producing, this.#consume(), this.#readCold()];
   }
 
   /** What was measured since the last time. */
@@ -54,15 +61,20 @@ export class GoodClient {
     return taken;
   }
 
+  /** Ends; what was acknowledged is read before. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#running);
   }
 
   /** Does a thing again and again on a connection that is made anew when it breaks. */
-  async #again(everyMs: number, act: (connection: RawConnection) => Promise<void>): Promise<void> {
+  async #again(
+    everyMs: number,
+    act: (connection: RawConnection) => Promise<void>,
+    ended = () => this.#stopped,
+  ): Promise<void> {
     let connection: RawConnection | undefined;
-    while (!this.#stopped) {
+    while (!ended()) {
       const began = realScheduler.now();
       try {
         connection ??= await RawConnection.open(this.#port);
@@ -99,8 +111,9 @@ export class GoodClient {
 
   #consume(): Promise<void> {
     let offset = 0;
-    return this.#again(0, async (connection) => {
+    const act = async (connection: RawConnection): Promise<void> => {
       const began = realScheduler.now();
+      const written = this.#written;
       const { records, empty } = await this.#fetch(
         connection,
         this.#topic,
@@ -113,7 +126,9 @@ export class GoodClient {
       if (!empty) this.#latencies.reads.push(realScheduler.now() - began);
       for (const { value } of records) this.read.push(Buffer.from(value ?? "").toString());
       offset = Math.max(offset, (records.at(-1)?.offset ?? -1) + 1);
-    });
+      this.#readToEnd = written && empty;
+    };
+    return this.#again(0, act, () => this.#readToEnd);
   }
 
   #readCold(): Promise<void> {

@@ -4,9 +4,9 @@ import { brokerClusters, leases } from "../../cluster/resources.ts";
 import { podObjects, type PodObject } from "../../operator/resources/workloads.ts";
 import { eventually } from "../support/local-cluster.ts";
 import {
-  START_TIMEOUT_MS,
-  testKubernetes,
-  unavailable,
+  harnessFor,
+  kubernetesFor,
+  makeNamespaces,
   type TestKubernetes,
 } from "./support/cluster.ts";
 
@@ -23,18 +23,10 @@ describe("the chart on Kubernetes", function () {
   let values: readonly string[] = [];
 
   before(async function () {
-    this.timeout(START_TIMEOUT_MS);
-    const reason = unavailable();
-    if (reason !== undefined) {
-      console.log(`    skipped: ${reason}`);
-      this.skip();
-    }
-    kubernetes = await testKubernetes();
+    kubernetes = await kubernetesFor(this);
     ({ helm, kubectl } = kubernetes);
     const { image } = kubernetes;
-    await kubectl("create", "namespace", NAMESPACE);
-    const level = "pod-security.kubernetes.io/enforce=restricted";
-    await kubectl("label", "namespace", NAMESPACE, level);
+    await makeNamespaces(kubernetes, NAMESPACE);
     const wanted = [
       `image.repository=${image.repository}`,
       `image.tag=${image.tag}`,
@@ -172,11 +164,8 @@ describe("the chart on Kubernetes", function () {
   });
 
   it("brings another image to the operator at once, and to brokers when they are told to restart", async function () {
-    const { harness, image } = kubernetes;
-    if (harness === undefined) {
-      console.log("    skipped: there is no other image here");
-      this.skip();
-    }
+    const { image } = kubernetes;
+    const harness = harnessFor(this, kubernetes, "there is no other image here");
     const other = `${image.repository}:other`;
     for (const node of ["node1", "node2", "node3"]) {
       const names = [`${image.repository}:${image.tag}`, other];

@@ -2,12 +2,7 @@ import assert from "node:assert/strict";
 import { controlPlane } from "../../bench/scenarios/control-plane.ts";
 import { leases } from "../../cluster/resources.ts";
 import { podObjects } from "../../operator/resources/workloads.ts";
-import {
-  START_TIMEOUT_MS,
-  testKubernetes,
-  unavailable,
-  type TestKubernetes,
-} from "./support/cluster.ts";
+import { kubernetesFor, type TestKubernetes } from "./support/cluster.ts";
 import {
   endLoadedCluster,
   startLoadedCluster,
@@ -34,13 +29,7 @@ describe("many topics on Kubernetes", function () {
   let kubernetes: TestKubernetes;
 
   before(async function () {
-    this.timeout(START_TIMEOUT_MS);
-    const reason = unavailable();
-    if (reason !== undefined) {
-      console.log(`    skipped: ${reason}`);
-      this.skip();
-    }
-    kubernetes = await testKubernetes();
+    kubernetes = await kubernetesFor(this);
   });
 
   after(async () => {

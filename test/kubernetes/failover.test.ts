@@ -5,12 +5,7 @@ import type { PodObject } from "../../operator/resources/workloads.ts";
 import { eventually } from "../support/local-cluster.ts";
 import type { Operations } from "../support/operations.ts";
 import { apiWrites, writesBetween } from "./support/api-writes.ts";
-import {
-  START_TIMEOUT_MS,
-  testKubernetes,
-  unavailable,
-  type TestKubernetes,
-} from "./support/cluster.ts";
+import { harnessFor, kubernetesFor, skip, type TestKubernetes } from "./support/cluster.ts";
 import { summary, type FailoverRun } from "./support/failover-figures.ts";
 import type { Load } from "./support/load.ts";
 import {
@@ -38,6 +33,11 @@ const GAP_LIMIT_MS = 10_000;
 /** How long a node stays cut off after its broker is out. */
 const CUT_MS = 2_000;
 
+/** The others are told when they are asked for. */
+function chosen(test: Mocha.Context, story: string): void {
+  if (!STORIES.includes(story)) skip(test, "FAILOVER_STORIES names others");
+}
+
 describe("failover on Kubernetes", function () {
   this.timeout(60_000 + RUNS * LIMIT_MS);
   let kubernetes: TestKubernetes;
@@ -45,13 +45,7 @@ describe("failover on Kubernetes", function () {
   let operations: Operations;
 
   before(async function () {
-    this.timeout(START_TIMEOUT_MS);
-    const reason = unavailable();
-    if (reason !== undefined) {
-      console.log(`    skipped: ${reason}`);
-      this.skip();
-    }
-    kubernetes = await testKubernetes();
+    kubernetes = await kubernetesFor(this);
     ({ load, operations } = await startLoadedCluster(kubernetes, OPTIONS));
   });
 
@@ -61,8 +55,8 @@ describe("failover on Kubernetes", function () {
   });
 
   it("of a broker whose container is killed", async function () {
-    const { harness } = kubernetes;
-    if (harness === undefined || !STORIES.includes("container")) this.skip();
+    chosen(this, "container");
+    const harness = harnessFor(this, kubernetes, "nodes cannot be reached from here");
     await tell("container killed", async (run) => {
       const victim = await leader(run, "not the controller");
       return {
@@ -76,7 +70,7 @@ describe("failover on Kubernetes", function () {
   });
 
   it("of a broker whose pod is deleted by force", async function () {
-    if (!STORIES.includes("pod")) this.skip();
+    chosen(this, "pod");
     await tell("pod deleted by force", async (run) => {
       const victim = await leader(run, "any");
       return {
@@ -91,8 +85,8 @@ describe("failover on Kubernetes", function () {
   });
 
   it("of the controller whose container is killed", async function () {
-    const { harness } = kubernetes;
-    if (harness === undefined || !STORIES.includes("controller")) this.skip();
+    chosen(this, "controller");
+    const harness = harnessFor(this, kubernetes, "nodes cannot be reached from here");
     await tell("controller's container killed", async () => {
       const victim = await podNamed(`${CLUSTER}-${await controller()}`);
       return {
@@ -106,8 +100,8 @@ describe("failover on Kubernetes", function () {
   });
 
   it("of a broker whose node is cut off from the network", async function () {
-    const { harness } = kubernetes;
-    if (harness === undefined || !STORIES.includes("node")) this.skip();
+    chosen(this, "node");
+    const harness = harnessFor(this, kubernetes, "nodes cannot be reached from here");
     await tell("node cut off", async (run) => {
       const victim = await lonely(run);
       return {

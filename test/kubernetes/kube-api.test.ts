@@ -2,19 +2,13 @@ import { randomBytes } from "node:crypto";
 import { brokerClusters } from "../../cluster/resources.ts";
 import { admissionContract } from "../contract/admission.contract.ts";
 import { kubeApiContract } from "../contract/kube-api.contract.ts";
-import { START_TIMEOUT_MS, testKubernetes, unavailable } from "./support/cluster.ts";
+import { kubernetesFor, testKubernetes } from "./support/cluster.ts";
 
 describe("the client on Kubernetes", function () {
   this.timeout(60_000);
 
   before(async function () {
-    this.timeout(START_TIMEOUT_MS);
-    const reason = unavailable();
-    if (reason !== undefined) {
-      console.log(`    skipped: ${reason}`);
-      this.skip();
-    }
-    const { kubectl } = await testKubernetes();
+    const { kubectl } = await kubernetesFor(this);
     await kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds/");
     await kubectl("wait", "--for=condition=Established", "-f", "crds/", "--timeout=30s");
   });

@@ -10,9 +10,9 @@ import {
 } from "../../operator/resources/workloads.ts";
 import { eventually } from "../support/local-cluster.ts";
 import {
-  START_TIMEOUT_MS,
-  testKubernetes,
-  unavailable,
+  harnessFor,
+  kubernetesFor,
+  makeNamespaces,
   type TestKubernetes,
 } from "./support/cluster.ts";
 
@@ -47,17 +47,9 @@ describe("clients outside of the Kubernetes cluster", function () {
   let written = 0;
 
   before(async function () {
-    this.timeout(START_TIMEOUT_MS);
-    const reason = unavailable();
-    if (reason !== undefined) {
-      console.log(`    skipped: ${reason}`);
-      this.skip();
-    }
-    kubernetes = await testKubernetes();
+    kubernetes = await kubernetesFor(this);
     const { kubectl, helm, image, kube } = kubernetes;
-    await kubectl("create", "namespace", NAMESPACE);
-    const level = "pod-security.kubernetes.io/enforce=restricted";
-    await kubectl("label", "namespace", NAMESPACE, level);
+    await makeNamespaces(kubernetes, NAMESPACE);
     // Helm leaves definitions alone that are there.
     await kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds/");
     const wanted = [
@@ -157,10 +149,7 @@ describe("clients outside of the Kubernetes cluster", function () {
         ? true
         : undefined;
     }, "Services of the new listener alone");
-    if (kubernetes.harness === undefined) {
-      console.log("    skipped: load balancers of this cluster may be quick");
-      this.skip();
-    }
+    harnessFor(this, kubernetes, "load balancers of this cluster may be quick");
     await waitFor("condition=ListenersReady=false", `bc/${CLUSTER}`);
     const { status } = await kubernetes.kube.get(brokerClusters, NAMESPACE, CLUSTER);
     const condition = (type: string) => status?.conditions?.find((one) => one.type === type);
@@ -177,11 +166,12 @@ describe("clients outside of the Kubernetes cluster", function () {
   });
 
   it("write and read through load balancers, once they have addresses", async function () {
-    const { kubectl, harness } = kubernetes;
-    if (harness === undefined) {
-      console.log("    skipped: only the harness has load balancers that a test can play");
-      this.skip();
-    }
+    const { kubectl } = kubernetes;
+    const harness = harnessFor(
+      this,
+      kubernetes,
+      "only the harness has load balancers that a test can play",
+    );
     for (const [at, { metadata }] of (await servicesOf()).entries()) {
       const ingress = [{ ip: `${BALANCER}.${at + 1}` }];
       const patch = JSON.stringify({ status: { loadBalancer: { ingress } } });
@@ -222,11 +212,7 @@ describe("clients outside of the Kubernetes cluster", function () {
 
   /** A client of this machine, in no pod, writes records and reads all that there are. */
   async function roundTrip(context: Mocha.Context, bootstrap: string): Promise<void> {
-    const { harness } = kubernetes;
-    if (harness === undefined) {
-      console.log("    skipped: nodes cannot be reached from here");
-      context.skip();
-    }
+    const harness = harnessFor(context, kubernetes, "nodes cannot be reached from here");
     const { brokers } = await found((await listenersOf())[0] ?? "");
     const told = await harness.beside(
       process.execPath,

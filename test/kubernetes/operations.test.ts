@@ -5,9 +5,9 @@ import { realScheduler, sleep } from "../../lib/clock.ts";
 import { podObjects, type PodObject } from "../../operator/resources/workloads.ts";
 import { eventually } from "../support/local-cluster.ts";
 import {
-  START_TIMEOUT_MS,
-  testKubernetes,
-  unavailable,
+  harnessFor,
+  kubernetesFor,
+  makeNamespaces,
   type TestKubernetes,
 } from "./support/cluster.ts";
 import { Load } from "./support/load.ts";
@@ -31,20 +31,9 @@ describe("brokers on Kubernetes", function () {
   let load: Load;
 
   before(async function () {
-    this.timeout(START_TIMEOUT_MS);
-    const reason = unavailable();
-    if (reason !== undefined) {
-      console.log(`    skipped: ${reason}`);
-      this.skip();
-    }
-    kubernetes = await testKubernetes();
-    const { kubectl, helm, image } = kubernetes;
-    for (const namespace of [OPERATOR_NAMESPACE, NAMESPACE]) {
-      await kubectl("create", "namespace", namespace);
-      // Operator, brokers and load must fit it.
-      const level = "pod-security.kubernetes.io/enforce=restricted";
-      await kubectl("label", "namespace", namespace, level);
-    }
+    kubernetes = await kubernetesFor(this);
+    const { helm, image } = kubernetes;
+    await makeNamespaces(kubernetes, OPERATOR_NAMESPACE, NAMESPACE);
     const set = [`image.repository=${image.repository}`, `image.tag=${image.tag}`];
     const values = [...set, `watchNamespace=${NAMESPACE}`].flatMap((value) => ["--set", value]);
     await helm(
@@ -124,8 +113,7 @@ describe("brokers on Kubernetes", function () {
   });
 
   it("go on when the process is killed in its container", async function () {
-    const { harness } = kubernetes;
-    if (harness === undefined) return skip(this, "nodes cannot be reached from here");
+    const harness = harnessFor(this, kubernetes, "nodes cannot be reached from here");
     await story("process killed", async (pod) => {
       const [container] = pod.status?.containerStatuses ?? [];
       const id = (container as { readonly containerID?: string } | undefined)?.containerID ?? "";
@@ -135,8 +123,8 @@ describe("brokers on Kubernetes", function () {
   });
 
   it("go on when a node loses its power, and are whole again elsewhere when it is given up", async function () {
-    const { harness, kubectl } = kubernetes;
-    if (harness === undefined) return skip(this, "nodes cannot be reached from here");
+    const { kubectl } = kubernetes;
+    const harness = harnessFor(this, kubernetes, "nodes cannot be reached from here");
     const { node } = await lonelyBroker();
     const taint = `node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`;
     await load.gap();
@@ -164,8 +152,7 @@ describe("brokers on Kubernetes", function () {
   });
 
   it("go on when a node is cut off from the network, and have its broker back when it is not", async function () {
-    const { harness } = kubernetes;
-    if (harness === undefined) return skip(this, "nodes cannot be reached from here");
+    const harness = harnessFor(this, kubernetes, "nodes cannot be reached from here");
     const { node, id } = await lonelyBroker();
     await load.gap();
     const began = performance.now();
@@ -381,11 +368,6 @@ describe("brokers on Kubernetes", function () {
     return (await kubernetes.kube.list(podObjects, NAMESPACE, { labelSelector })).items;
   }
 });
-
-function skip(test: Mocha.Context, why: string): void {
-  console.log(`    skipped: ${why}`);
-  test.skip();
-}
 
 function isReady({ metadata, status }: PodObject): boolean {
   return (

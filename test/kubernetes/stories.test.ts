@@ -3,12 +3,7 @@ import { topics } from "../../cluster/resources.ts";
 import { realScheduler, sleep } from "../../lib/clock.ts";
 import { podObjects, volumeClaims } from "../../operator/resources/workloads.ts";
 import type { Operations } from "../support/operations.ts";
-import {
-  START_TIMEOUT_MS,
-  testKubernetes,
-  unavailable,
-  type TestKubernetes,
-} from "./support/cluster.ts";
+import { harnessFor, kubernetesFor, type TestKubernetes } from "./support/cluster.ts";
 import type { Load } from "./support/load.ts";
 import {
   endLoadedCluster,
@@ -42,13 +37,7 @@ describe("operations on Kubernetes", function () {
   let values: readonly string[] = [];
 
   before(async function () {
-    this.timeout(START_TIMEOUT_MS);
-    const reason = unavailable();
-    if (reason !== undefined) {
-      console.log(`    skipped: ${reason}`);
-      this.skip();
-    }
-    kubernetes = await testKubernetes();
+    kubernetes = await kubernetesFor(this);
     ({ load, operations, values } = await startLoadedCluster(kubernetes, OPTIONS));
   });
 
@@ -132,11 +121,8 @@ describe("operations on Kubernetes", function () {
   });
 
   it("grow their volumes", async function () {
-    const { kube, kubectl, harness } = kubernetes;
-    if (harness === undefined) {
-      console.log("    skipped: the StorageClass is somebody else's");
-      this.skip();
-    }
+    const { kube, kubectl } = kubernetes;
+    harnessFor(this, kubernetes, "the StorageClass is somebody else's");
     const allow = JSON.stringify({ allowVolumeExpansion: true });
     await kubectl("patch", "storageclass", "network-disk", "-p", allow);
     await operations.changeCluster({ storage: { size: "2Gi" } });
@@ -199,11 +185,8 @@ describe("operations on Kubernetes", function () {
   });
 
   it("restart no broker when the operator is another version, and all when they are told to", async function () {
-    const { harness, helm, image } = kubernetes;
-    if (harness === undefined) {
-      console.log("    skipped: another image cannot be made here");
-      this.skip();
-    }
+    const { helm, image } = kubernetes;
+    const harness = harnessFor(this, kubernetes, "another image cannot be made here");
     for (const node of ["node1", "node2", "node3"]) {
       const names = [image.tag, NEXT_TAG].map((tag) => `${image.repository}:${tag}`);
       await harness.onNode(

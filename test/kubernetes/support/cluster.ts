@@ -14,7 +14,7 @@ const MAX_OUTPUT = 64 * 1024 * 1024;
 const run = promisify(execFile);
 
 /** For a machine that has to compile Kubernetes first. */
-export const START_TIMEOUT_MS = 1_800_000;
+const START_TIMEOUT_MS = 1_800_000;
 
 export type Kube = ReturnType<typeof createKubeClient>;
 
@@ -52,7 +52,7 @@ let end = (): Promise<void> => Promise.resolve();
  * or asking for this suite by name: with KUBECONFIG then, it runs there, with the image FOREBAY_IMAGE; with
  * FOREBAY_HARNESS in the harness's cluster in that folder, which is kept.
  */
-export function unavailable(): string | undefined {
+function unavailable(): string | undefined {
   const isRoot = process.getuid?.() === 0;
   const { CI, FOREBAY_SUITE, KUBECONFIG } = process.env;
   if (FOREBAY_SUITE === "kubernetes" && (KUBECONFIG !== undefined || isRoot)) return undefined;
@@ -64,6 +64,40 @@ export function unavailable(): string | undefined {
 export function testKubernetes(): Promise<TestKubernetes> {
   started ??= start();
   return started;
+}
+
+/** For a suite's `before`: its Kubernetes. The suite is skipped where there is none. */
+export function kubernetesFor(hook: Mocha.Context): Promise<TestKubernetes> {
+  hook.timeout(START_TIMEOUT_MS);
+  const reason = unavailable();
+  if (reason !== undefined) skip(hook, reason);
+  return testKubernetes();
+}
+
+/** What only the harness can do. A test is skipped on another Kubernetes, which lacks what `missing` says. */
+export function harnessFor(
+  test: Mocha.Context,
+  { harness: found }: TestKubernetes,
+  missing: string,
+): Harness {
+  return found ?? skip(test, missing);
+}
+
+/** Ends a test, or a suite from its `before`, with a printed reason. */
+export function skip(context: Mocha.Context, reason: string): never {
+  console.log(`    skipped: ${reason}`);
+  return context.skip();
+}
+
+/** Makes namespaces in which every pod must fit the Pod Security Standard `restricted`. */
+export async function makeNamespaces(
+  { kubectl }: TestKubernetes,
+  ...names: readonly string[]
+): Promise<void> {
+  for (const name of names) {
+    await kubectl("create", "namespace", name);
+    await kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted");
+  }
 }
 
 // A hook of the whole run: when the last file has ended.

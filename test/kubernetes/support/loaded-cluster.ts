@@ -1,6 +1,6 @@
 import { topics } from "../../../cluster/resources.ts";
 import { Operations } from "../../support/operations.ts";
-import type { TestKubernetes } from "./cluster.ts";
+import { makeNamespaces, type TestKubernetes } from "./cluster.ts";
 import { Load } from "./load.ts";
 
 export interface LoadedClusterOptions {
@@ -29,10 +29,7 @@ export async function startLoadedCluster(
 ): Promise<LoadedCluster> {
   const { kube, kubectl, kubectlWith, helm, image } = kubernetes;
   const { namespace, operatorNamespace, cluster, brokers, partitions, recordsPerSecond } = options;
-  for (const one of [operatorNamespace, namespace]) {
-    await kubectl("create", "namespace", one);
-    await kubectl("label", "namespace", one, "pod-security.kubernetes.io/enforce=restricted");
-  }
+  await makeNamespaces(kubernetes, operatorNamespace, namespace);
   const values = [
     `image.repository=${image.repository}`,
     `image.tag=${image.tag}`,

@@ -2,6 +2,8 @@
 const { writeFileSync } = require("node:fs");
 const { reporters } = require("mocha");
 
+const END_MS = 30_000;
+
 module.exports = class extends reporters.Dot {
   constructor(runner, options) {
     super(runner, options);
@@ -9,6 +11,11 @@ module.exports = class extends reporters.Dot {
       const { passes, failures, pending } = this.stats;
       const file = process.env.MOCHA_REPORT;
       if (file) writeFileSync(file, JSON.stringify({ passes, failures, pending }));
+      // What a test has left running would keep the suite from ending: that is a failure, and not a wait for ever.
+      setTimeout(() => {
+        console.error(`not ended ${END_MS / 1000} s after its last test: something is still open`);
+        process.exit(Math.max(1, failures));
+      }, END_MS).unref();
     });
     runner.on("pending", (test) => console.log(`\n  skipped: ${test.fullTitle()}`));
   }

@@ -41,6 +41,7 @@ export class SteadyProducer {
   #longestGap = 0;
   #slowest = 0;
   #running = false;
+  #abandoned = false;
   #refreshing: Promise<void> | undefined;
   ackedCount = 0;
   retries = 0;
@@ -74,6 +75,12 @@ export class SteadyProducer {
     }
   }
 
+  /** Sends no more and waits for nothing: what is on its way is not sent again. */
+  abandon(): void {
+    this.#running = false;
+    this.#abandoned = true;
+  }
+
   /** Longest time without an acknowledgement since the last call, also the one that goes on. */
   takeGap(): Millis {
     const gap = Math.max(this.#longestGap, performance.now() - this.#lastAckAt);
@@ -104,7 +111,7 @@ export class SteadyProducer {
   }
 
   async #send(lane: Lane): Promise<void> {
-    if (lane.busy || lane.queue.length === 0) return;
+    if (lane.busy || lane.queue.length === 0 || this.#abandoned) return;
     lane.busy = true;
     const numbers = lane.queue.splice(0, MAX_BATCH);
     const { client, topic, recordBytes } = this.#load;
@@ -133,6 +140,7 @@ export class SteadyProducer {
         if (code !== undefined && !isRetriable(code)) {
           throw new Error(`${topic}-${lane.partition}: ${errorName(code)}`, { cause: error });
         }
+        if (this.#abandoned) return;
         this.retries++;
         this.#load.onRetry?.(lane.partition, error, performance.now() - sentAt);
         await sleep(realScheduler, RETRY_MS);

@@ -3,7 +3,7 @@ import { type Kube, whole } from "../../bench/load/local.ts";
 import { partitionSlices } from "../../cluster/resources.ts";
 import { seededRandom } from "../../lib/random.ts";
 import { MINUTE, SECOND } from "../../lib/units.ts";
-import { LocalCluster } from "../support/local-cluster.ts";
+import { lastLogLines, LocalCluster } from "../support/local-cluster.ts";
 import { ApiProxy, MOODS } from "./api-proxy.ts";
 import { Load } from "./load.ts";
 import { pause } from "./world.ts";
@@ -25,7 +25,8 @@ async function leaders(kube: Kube): Promise<Record<string, string>> {
 }
 
 describe("a Kubernetes API that fails", () => {
-  it(`demotes nobody, restarts nothing and loses nothing: ${API_MINUTES} minutes under load, seed ${API_SEED}`, async () => {
+  it(`demotes nobody, restarts nothing and loses nothing: ${API_MINUTES} minutes under load, seed ${API_SEED}`, async function () {
+    this.timeout(Number(API_MINUTES) * MINUTE + 5 * MINUTE);
     const random = seededRandom(Number(API_SEED));
     const proxy = await ApiProxy.start(random);
     const options = process.env["NODE_OPTIONS"];
@@ -35,8 +36,9 @@ describe("a Kubernetes API that fails", () => {
       proxy.stand(directory);
     });
     const kube = await cluster.kube();
+    let load: Load | undefined;
     try {
-      const load = await Load.start(cluster, kube, "api", 2);
+      load = await Load.start(cluster, kube, "api", 2);
       await whole(kube);
       // Leaderships that return to the preferred replicas once it is calm are not the API's doing.
       await pause(5 * SECOND);
@@ -62,8 +64,11 @@ describe("a Kubernetes API that fails", () => {
       const { wrong, acknowledged } = await load.finish();
       assert.deepEqual(wrong, []);
       assert.ok(acknowledged > 1000);
-      load.close();
+    } catch (error) {
+      for (const line of lastLogLines(cluster)) console.log(line);
+      throw error;
     } finally {
+      load?.close();
       if (options === undefined) delete process.env["NODE_OPTIONS"];
       else process.env["NODE_OPTIONS"] = options;
       kube.close();

@@ -263,7 +263,8 @@ export const FAULT_KINDS: Readonly<Record<string, FaultKind>> = {
       await whileDown(world, id, (directory) => {
         for (const segment of closedSegments(directory, id, TOPIC_PREFIX)) {
           const index = segment.replace(/\.log$/, ".index");
-          const { size } = statSync(index);
+          // A broker that is killed may not have written the index of what it closed last.
+          const size = statSync(index, { throwIfNoEntry: false })?.size ?? 0;
           if (size === 0) continue;
           flip(index, world.random.below(size), world.random);
           flips++;

@@ -1,18 +1,22 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import path from "node:path";
+import { MINUTE } from "../../lib/units.ts";
 import { differences } from "./load.ts";
 
 /** FAULTS_MINUTES and FAULTS_SEED change how long and which faults. */
 const { FAULTS_MINUTES = "5", FAULTS_SEED = "5" } = process.env;
 
 describe("faults at real processes", () => {
-  it(`lose, double or reorder nothing acknowledged: seed ${FAULTS_SEED}, ${FAULTS_MINUTES} minutes`, () => {
+  it(`lose, double or reorder nothing acknowledged: seed ${FAULTS_SEED}, ${FAULTS_MINUTES} minutes`, function () {
+    // Beyond its time: the start, the last fault's healing and the comparison, each of which has a limit of its own.
+    const limit = Number(FAULTS_MINUTES) * MINUTE + 8 * MINUTE;
+    this.timeout(limit + MINUTE);
     const program = path.join(import.meta.dirname, "main.ts");
     const { status, signal } = spawnSync(
       process.execPath,
       [program, "--minutes", FAULTS_MINUTES, "--seed", FAULTS_SEED],
-      { stdio: "inherit" },
+      { stdio: "inherit", timeout: limit, killSignal: "SIGKILL" },
     );
     assert.deepEqual({ status, signal }, { status: 0, signal: null });
   });

@@ -121,8 +121,13 @@ export class Load {
     return { acknowledged, read, wrong };
   }
 
+  /** Also of a load that was not finished: nothing of it goes on. */
   close(): void {
-    for (const { client } of this.#lanes) client.close();
+    for (const { client, producer, reader } of this.#lanes) {
+      producer.abandon();
+      reader.abandon();
+      client.close();
+    }
   }
 
   async #delete(topic: string): Promise<void> {

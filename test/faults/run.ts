@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { whole, type Kube } from "../../bench/load/local.ts";
 import { seededRandom } from "../../lib/random.ts";
 import { MINUTE, type Millis } from "../../lib/units.ts";
 import type { Pod } from "../../local/workloads.ts";
-import { LocalCluster } from "../support/local-cluster.ts";
+import { lastLogLines, LocalCluster } from "../support/local-cluster.ts";
 import { FAULT_KINDS, type FaultKind } from "./fault-kinds.ts";
 import { Load } from "./load.ts";
 import { Network } from "./network.ts";
@@ -147,14 +147,6 @@ async function stateOf(kube: Kube): Promise<string[]> {
     "default",
   );
   return items.map((slice) => JSON.stringify(slice));
-}
-
-function lastLogLines(cluster: LocalCluster): string[] {
-  const folder = path.join(cluster.directory, "logs");
-  return readdirSync(folder).flatMap((name) => {
-    const lines = readFileSync(path.join(folder, name), "utf8").trim().split("\n");
-    return [`== ${name}`, ...lines.slice(-30)];
-  });
 }
 
 function clock(at: Millis): string {

@@ -30,8 +30,13 @@ export class SteadyReader {
   }
 
   async stop(): Promise<void> {
-    this.#running = false;
+    this.abandon();
     await this.#done;
+  }
+
+  /** Reads no more, and waits for nothing. */
+  abandon(): void {
+    this.#running = false;
   }
 
   async #follow(partition: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,6 +8,8 @@ import { loadCredentials } from "../../kube/credentials.ts";
 import { realScheduler, sleep } from "../../lib/clock.ts";
 
 const PROGRAM = path.resolve(import.meta.dirname, "..", "..", "bin", "forebay.mjs");
+
+const LAST_LINES = 30;
 
 export interface CommandResult {
   readonly code: number | null;
@@ -115,6 +117,15 @@ export class LocalCluster {
     await this.down();
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** What its processes logged last, for a report of what went wrong. */
+export function lastLogLines(cluster: LocalCluster): string[] {
+  const folder = path.join(cluster.directory, "logs");
+  return readdirSync(folder).flatMap((name) => {
+    const lines = readFileSync(path.join(folder, name), "utf8").trim().split("\n");
+    return [`== ${name}`, ...lines.slice(-LAST_LINES)];
+  });
 }
 
 /** Below the ports that the kernel gives to outgoing connections, of which there may be many. */

@@ -113,8 +113,8 @@ export function assemble(foundation: Foundation): BrokerParts {
     },
     superseded: (holder) => (image.brokers.get(holder.id)?.epoch ?? -1) > holder.epoch,
     silence: (holder) => {
-      const heardAt = heartbeats.heardAt(holder);
-      return heardAt === undefined ? 0 : scheduler.now() - heardAt;
+      const inTouchAt = heartbeats.inTouchAt(holder);
+      return inTouchAt === undefined ? undefined : scheduler.now() - inTouchAt;
     },
     sessionTimeoutMs: config.brokerSessionTimeoutMs,
   });
@@ -138,6 +138,10 @@ export function assemble(foundation: Foundation): BrokerParts {
       contact.lapse();
     },
     reads: () => refresh.reads,
+    newestSliceVersion: () => image.newestSliceVersion,
+    onSliceVersion: (version) => {
+      image.heardOfSliceVersion(version);
+    },
     onSuperseded: () =>
       environment.panic(new SupersededError("a newer process has this broker's id")),
     onShouldShutDown: () => {

@@ -26,6 +26,10 @@ export interface Informer<T> {
    * when this is minutes ago.
    */
   readonly lastHeard: Millis | undefined;
+  /** The resourceVersion up to which this view is complete; undefined before the first list. */
+  readonly newest: string | undefined;
+  /** The watch is known to have missed something, as one whose connection is dead at the other end: lists again. */
+  relist(): void;
   /**
    * Listeners are called in order, after `items` holds the change, and must not throw. One that does is an error of
    * ours: it goes to `panic` where one was given; else it is logged, and the watch and the other listeners go on.
@@ -104,6 +108,18 @@ class WatchInformer<T extends KubeObject> implements Informer<T> {
     return this.#lastHeard;
   }
 
+  get newest(): string | undefined {
+    return this.#state.newest;
+  }
+
+  relist(): void {
+    // Without a watch it is at it already, or waits because the API fails.
+    if (!this.#running || this.#watch === undefined) return;
+    this.#watch.close();
+    this.#watch = undefined;
+    this.#do(this.#state.expired());
+  }
+
   onChange(listener: (change: Change<T>) => void): void {
     this.#listeners.push(listener);
   }
@@ -134,6 +150,10 @@ class WatchInformer<T extends KubeObject> implements Informer<T> {
     void answer.then(
       (list) => {
         if (!this.#counts(attempt)) return;
+        if (this.#state.refuses(list)) {
+          this.#failed("list refused", new Error(`${list.resourceVersion} is older than known`));
+          return;
+        }
         this.#heard();
         for (const change of this.#state.listed(list)) this.#announce(change);
         this.#resolveSynced();

@@ -8,4 +8,9 @@ export function isOlderVersion(one: string | undefined, other: string | undefine
   return one.length === other.length ? one < other : one.length < other.length;
 }
 
+/** The version as a number to compare; 0, before all others, for one that is none. */
+export function versionNumber(version: string | undefined): number {
+  return version !== undefined && DECIMAL.test(version) ? Number(version) : 0;
+}
+
 const DECIMAL = /^(0|[1-9]\d*)$/;

@@ -2,6 +2,7 @@ import type { Random } from "../lib/random.ts";
 import type { Millis } from "../lib/units.ts";
 import type { ObjectList, WatchEvent } from "./api.ts";
 import type { KubeObject } from "./objects.ts";
+import { isOlderVersion } from "./resource-version.ts";
 
 /** One difference between the view before and after. */
 export interface Change<T> {
@@ -21,17 +22,22 @@ export type WatchStep =
 const FIRST_BACKOFF_MS: Millis = 50;
 const LONGEST_BACKOFF_MS: Millis = 5_000;
 const LONGEST_RETRY_AFTER_MS: Millis = 60_000;
+/** Some one and a half minutes of lists that are older than what is known: then the API's store was put back, and they are true. */
+const OLD_LISTS_REFUSED = 20;
 
 /**
  * The cached view of one kind of object, kept by list, watch, bookmark and, after 410 Gone, relist (Kubernetes API
  * concepts, "Efficient detection of changes"). Reads no clock and does no I/O: answers go in, changes and the next step
- * come out. A relist yields only the differences from what was known, including what is gone.
+ * come out. A relist yields only the differences from what was known, including what is gone. Time goes one way: lists and
+ * events that are older than what is known are of no account, whoever answered them.
  */
 export class WatchState<T extends KubeObject> {
   readonly #items = new Map<string, T>();
   readonly #keyOf: (object: T) => string;
   readonly #random: Random;
   #resourceVersion: string | undefined;
+  #newest: string | undefined;
+  #oldLists = 0;
   #attempt = 0;
   #failures = 0;
 
@@ -58,6 +64,22 @@ export class WatchState<T extends KubeObject> {
     return attempt === this.#attempt;
   }
 
+  /** The version up to which the view is known to be complete; undefined before the first list. */
+  get newest(): string | undefined {
+    return this.#newest;
+  }
+
+  /** Whether a list is older than what is known: then it counts as a failure. */
+  refuses(list: ObjectList<T>): boolean {
+    const old = isOlderVersion(list.resourceVersion, this.#newest);
+    if (old && this.#oldLists < OLD_LISTS_REFUSED) {
+      this.#oldLists++;
+      return true;
+    }
+    this.#oldLists = 0;
+    return false;
+  }
+
   /** A full list came: @returns the differences, in the order of the list and then what is gone. */
   listed(list: ObjectList<T>): readonly Change<T>[] {
     const changes: Change<T>[] = [];
@@ -74,17 +96,19 @@ export class WatchState<T extends KubeObject> {
       changes.push({ type: "DELETED", object: old, old });
     }
     this.#resourceVersion = list.resourceVersion;
+    this.#newest = list.resourceVersion;
     return changes;
   }
 
   /** An event of the watch came: @returns the change, or undefined when there is none (bookmark, known already). */
   observed(event: WatchEvent<T>): Change<T> | undefined {
     this.#failures = 0;
-    if (event.type === "BOOKMARK") {
-      this.#resourceVersion = event.resourceVersion;
-      return undefined;
-    }
-    this.#resourceVersion = event.object.metadata.resourceVersion ?? this.#resourceVersion;
+    const version =
+      event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion;
+    if (isOlderVersion(version, this.#newest)) return undefined;
+    this.#resourceVersion = version ?? this.#resourceVersion;
+    this.#newest = version ?? this.#newest;
+    if (event.type === "BOOKMARK") return undefined;
     const key = this.#keyOf(event.object);
     if (event.type !== "DELETED") return this.#put(key, event.object);
     const old = this.#items.get(key);

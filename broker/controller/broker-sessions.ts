@@ -14,6 +14,8 @@ export interface BrokerSession {
   /** It asked to stop: it keeps what cannot move, and is given nothing new. */
   draining: boolean;
   lastHeard: Millis;
+  /** How much of the time since then does not count as silence: the controller itself was not listening. */
+  excused: Millis;
   /** When it last became alive: preferred leaders return some time after. */
   aliveSince: Millis;
 }
@@ -58,6 +60,7 @@ export class BrokerSessions {
       readsOwed: 0,
       draining: false,
       lastHeard: heardAt,
+      excused: 0,
       aliveSince: now,
     });
   }
@@ -87,11 +90,13 @@ export class BrokerSessions {
         readsOwed: session?.epoch === epoch ? reads + 1 : 0,
         draining: wantsToStop,
         lastHeard: now,
+        excused: 0,
         aliveSince: now,
       });
       return "changed";
     }
     session.lastHeard = now;
+    session.excused = 0;
     session.reads = reads;
     if (session.draining === wantsToStop) return "same";
     session.draining = wantsToStop;
@@ -112,12 +117,17 @@ export class BrokerSessions {
     return true;
   }
 
+  /** The controller did not run for so long: heartbeats may have come, and wait to be read. */
+  excuse(ms: Millis): void {
+    for (const session of this.#sessions.values()) session.excused += ms;
+  }
+
   /** @returns the brokers that have now been silent for the timeout. */
   expire(now: Millis, self: BrokerId): readonly BrokerId[] {
     const expired: BrokerId[] = [];
     for (const session of this.#sessions.values()) {
       if (session.id === self || session.state === "dead") continue;
-      if (now - session.lastHeard > this.#timeoutMs) {
+      if (now - session.lastHeard - session.excused > this.#timeoutMs) {
         session.state = "dead";
         expired.push(session.id);
       }

@@ -3,6 +3,7 @@ import { CLUSTER_LABEL, leases } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
 import type { Lease } from "../../kube/objects.ts";
+import { isOlderVersion } from "../../kube/resource-version.ts";
 import { Backoff } from "../../lib/backoff.ts";
 import { microTime, type Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -33,6 +34,11 @@ interface Observed {
 
 const RENEW_MS = 1000;
 const DURATION_SECONDS = 3;
+/**
+ * A holder that answers heartbeats and is in touch, but does not renew, is left the Lease for so long: most likely the API
+ * fails everyone, and a new controller would be one whom its brokers do not know of yet.
+ */
+const PATIENCE_MS = 2 * DURATION_SECONDS * 1000;
 /** Between two looks at what is known of the holder. */
 const LOOK_MS = 100;
 /** Between two attempts to take the Lease. */
@@ -54,8 +60,8 @@ export interface ControllerLeaseOptions {
   readonly onHolder: (holder: Holder | undefined) => void;
   /** Whether the broker has a newer process than the holder: then the holder is gone. */
   readonly superseded: (holder: Holder) => boolean;
-  /** For how long the holder has answered this broker nothing; 0 for one that is not watched. */
-  readonly silence: (holder: Holder) => Millis;
+  /** For how long the holder has not told this broker that it is in touch; undefined for one that is not watched. */
+  readonly silence: (holder: Holder) => Millis | undefined;
   /** A holder that was silent for so long and did not renew meanwhile is taken for dead. */
   readonly sessionTimeoutMs: Millis;
 }
@@ -63,12 +69,15 @@ export interface ControllerLeaseOptions {
 /**
  * The controller's Lease (DESIGN.md §3): renewed each second, taken when its holder is provably dead, when it has not
  * changed for its duration by this observer's own clock, or when it has not changed for the session timeout and the
- * holder has not answered a heartbeat for as long either. It decides who does the work of the controller and nothing
- * else (docs/invariants.md C8).
+ * holder has not answered a heartbeat for as long either. While the holder answers, it is taken only when reads that the
+ * API answered, one after the other, have found it unchanged for `PATIENCE_MS`. It decides who does the work of the
+ * controller and nothing else (docs/invariants.md C8).
  */
 export class ControllerLease {
   readonly #options: ControllerLeaseOptions;
   #observed: Observed | undefined;
+  /** When a read found the version observed, if no read has failed since. */
+  #foundAt: Millis | undefined;
   #heldUntil: Millis = -Infinity;
   #provablyDead: string | undefined;
   #busy = false;
@@ -97,15 +106,18 @@ export class ControllerLease {
   /** A copy of the Lease from a watch. */
   observe(lease: Lease): void {
     this.#absorb(lease);
-    if (!this.held && this.#mayTake()) this.poke();
+    if (!this.held && this.#isWorthReading()) this.poke();
   }
 
   #absorb(lease: Lease): void {
-    const version = lease.metadata.resourceVersion;
-    if (this.#observed?.lease.metadata.resourceVersion !== version) {
-      this.#observed = { lease, since: this.#options.scheduler.now() };
-      this.#report();
-    }
+    const { uid, resourceVersion } = lease.metadata;
+    const known = this.#observed?.lease.metadata;
+    if (known?.resourceVersion === resourceVersion) return;
+    // A list of long ago, or a watch that begins there, must not bring a former controller back.
+    if (known?.uid === uid && isOlderVersion(resourceVersion, known?.resourceVersion)) return;
+    this.#observed = { lease, since: this.#options.scheduler.now() };
+    this.#foundAt = undefined;
+    this.#report();
   }
 
   /** The holder's process is gone: its connection broke and another was refused. */
@@ -177,7 +189,7 @@ export class ControllerLease {
     const { scheduler } = this.#options;
     const now = scheduler.now();
     const due = this.#attemptedAt + (this.held ? RENEW_MS : ATTEMPT_MS);
-    if (now >= due && (this.held || this.#mayTake())) {
+    if (now >= due && (this.held || this.#isWorthReading())) {
       this.#attemptedAt = now;
       this.poke();
     }
@@ -187,18 +199,35 @@ export class ControllerLease {
   }
 
   /** By what was observed last: a reason to read again and then, perhaps, to take it. */
-  #mayTake(): boolean {
+  #isWorthReading(): boolean {
+    return this.#claim() !== "none";
+  }
+
+  /** @param readAt when the read was sent that what is observed comes from */
+  #mayTake(readAt: Millis): boolean {
+    const claim = this.#claim();
+    if (claim !== "patient") return claim === "free";
+    return this.#foundAt !== undefined && readAt - this.#foundAt >= PATIENCE_MS;
+  }
+
+  /** "patient": the holder does its work as far as is known here, and does not renew. */
+  #claim(): "none" | "free" | "patient" {
     const observed = this.#observed;
-    if (observed === undefined) return true;
+    if (observed === undefined) return "free";
     const identity = observed.lease.spec?.holderIdentity ?? "";
     const holder = parseHolder(identity);
-    if (holder === undefined || identity === this.#provablyDead) return true;
+    if (holder === undefined || identity === this.#provablyDead) return "free";
     if (identity === holderIdentity(this.#options.self) || this.#options.superseded(holder))
-      return true;
+      return "free";
     const duration = (observed.lease.spec?.leaseDurationSeconds ?? DURATION_SECONDS) * 1000;
     const age = this.#options.scheduler.now() - observed.since;
-    const { sessionTimeoutMs, silence } = this.#options;
-    return age >= duration || (age >= sessionTimeoutMs && silence(holder) >= sessionTimeoutMs);
+    const { sessionTimeoutMs } = this.#options;
+    const silence = this.#options.silence(holder);
+    if (silence !== undefined && silence >= sessionTimeoutMs) {
+      return age >= Math.min(duration, sessionTimeoutMs) ? "free" : "none";
+    }
+    if (age < duration) return "none";
+    return silence === undefined ? "free" : "patient";
   }
 
   async #step(): Promise<void> {
@@ -207,10 +236,14 @@ export class ControllerLease {
     const startedAt = scheduler.now();
     if (!wasHeld || this.#observed === undefined || this.#again) {
       this.#again = false;
-      const read = await this.#read(name);
+      const read = await this.#read(name).catch((error: unknown) => {
+        this.#foundAt = undefined;
+        throw error;
+      });
       if (read === undefined) return;
       this.#absorb(read);
-      if (!this.#mayTake()) return;
+      this.#foundAt ??= scheduler.now();
+      if (!this.#mayTake(startedAt)) return;
     }
     const current = this.#observed;
     if (current === undefined || this.#stopped) return;

@@ -50,6 +50,8 @@ export interface HeartbeatAnswer {
   /** False: leaderships may have moved while the broker was taken for dead, and it has not read the state since. */
   readonly isCaughtUp: boolean;
   readonly shouldShutDown: boolean;
+  /** The newest version of a PartitionSlice that any broker has told of. */
+  readonly newestSliceVersion: number;
 }
 
 const TICK_MS = 100;
@@ -75,6 +77,7 @@ export class Controller {
   /** Whom a connection is tried to. */
   readonly #probing = new Set<BrokerId>();
   #preferredAt: Millis = 0;
+  #tickedAt: Millis | undefined;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -130,13 +133,20 @@ export class Controller {
   }
 
   /** A broker's heartbeat on the internal listener; also this broker's own wish to stop. */
-  heartbeat(id: BrokerId, epoch: number, wantsToStop: boolean, reads = 0): HeartbeatAnswer {
-    if (!this.#active) return refusal("not-controller");
+  heartbeat(
+    id: BrokerId,
+    epoch: number,
+    wantsToStop: boolean,
+    reads = 0,
+    newestSliceVersion = 0,
+  ): HeartbeatAnswer {
+    this.#options.image.heardOfSliceVersion(newestSliceVersion);
+    if (!this.#active) return this.#refusal("not-controller");
     const { scheduler, image, logger } = this.#options;
     const now = scheduler.now();
-    if (epoch < (image.brokers.get(id)?.epoch ?? -1)) return refusal("stale-epoch");
+    if (epoch < (image.brokers.get(id)?.epoch ?? -1)) return this.#refusal("stale-epoch");
     const heard = this.#sessions.heard(id, epoch, wantsToStop, now, reads);
-    if (heard === "stale") return refusal("stale-epoch");
+    if (heard === "stale") return this.#refusal("stale-epoch");
     if (heard === "changed") {
       logger.info("broker session", { broker: id, epoch, draining: wantsToStop });
       this.#planSweep(true);
@@ -147,6 +157,18 @@ export class Controller {
       isFenced: image.brokers.get(id)?.fenced ?? true,
       isCaughtUp: !this.#sessions.behind(id),
       shouldShutDown: wantsToStop && this.#drained(id),
+      newestSliceVersion: image.newestSliceVersion,
+    };
+  }
+
+  #refusal(errorCode: HeartbeatAnswer["errorCode"]): HeartbeatAnswer {
+    const { newestSliceVersion } = this.#options.image;
+    return {
+      errorCode,
+      isFenced: true,
+      isCaughtUp: true,
+      shouldShutDown: false,
+      newestSliceVersion,
     };
   }
 
@@ -216,8 +238,12 @@ export class Controller {
   #tick(): void {
     if (this.#stopped) return;
     const { scheduler } = this.#options;
+    const now = scheduler.now();
+    // Timers run before sockets are read: after a stop of this process everyone would seem to have been silent.
+    const late = now - (this.#tickedAt ?? now) - TICK_MS;
+    if (late > TICK_MS) this.#sessions.excuse(late);
+    this.#tickedAt = now;
     if (this.#active) {
-      const now = scheduler.now();
       this.#countMajority(now);
       this.#expire(now);
       this.#probeSilent(now);
@@ -420,10 +446,6 @@ export class Controller {
     );
     image.absorbBroker(written);
   }
-}
-
-function refusal(errorCode: HeartbeatAnswer["errorCode"]): HeartbeatAnswer {
-  return { errorCode, isFenced: true, isCaughtUp: true, shouldShutDown: false };
 }
 
 function keyOf(record: RecordedPartition): string {

@@ -36,6 +36,10 @@ export interface HeartbeatOptions {
   /** How often this broker has read the recorded state: its metadata position. */
   readonly reads: () => number;
   /** A newer process has registered with this broker's id. */
+  /** The newest version of a PartitionSlice that is known here. */
+  readonly newestSliceVersion: () => number;
+  /** The controller's. */
+  readonly onSliceVersion: (version: number) => void;
   readonly onSuperseded: () => void;
   readonly onShouldShutDown: () => void;
 }
@@ -47,8 +51,11 @@ export interface HeartbeatOptions {
 export class HeartbeatSender {
   readonly #options: HeartbeatOptions;
   #controller: Holder | undefined;
-  /** The controller that was watched last, and when the last heartbeat that it answered was sent. */
-  #heard: { readonly holder: Holder; readonly at: Millis } | undefined;
+  /**
+   * The controller that was watched last; when the last heartbeat that it answered was sent, and the last one that it
+   * answered as a controller that is in touch.
+   */
+  #heard: { readonly holder: Holder; readonly at: Millis; readonly inTouchAt: Millis } | undefined;
   #client: RpcClient | undefined;
   #connecting = false;
   #stopped = false;
@@ -78,7 +85,8 @@ export class HeartbeatSender {
     if (this.#controller?.id === holder?.id && this.#controller?.epoch === holder?.epoch) return;
     this.#controller = holder;
     if (holder !== undefined && holder.id !== this.#options.self) {
-      this.#heard = { holder, at: this.#options.scheduler.now() };
+      const now = this.#options.scheduler.now();
+      this.#heard = { holder, at: now, inTouchAt: now };
     }
     this.#client?.close();
     this.#client = undefined;
@@ -89,8 +97,17 @@ export class HeartbeatSender {
    * When a controller was last heard, by this broker's own clock; undefined for one that it has not watched last.
    */
   heardAt({ id, epoch }: Holder): Millis | undefined {
+    return this.#heardOf({ id, epoch })?.at;
+  }
+
+  /** The same for answers that told that it is in touch and does a controller's work. */
+  inTouchAt(holder: Holder): Millis | undefined {
+    return this.#heardOf(holder)?.inTouchAt;
+  }
+
+  #heardOf({ id, epoch }: Holder): { readonly at: Millis; readonly inTouchAt: Millis } | undefined {
     const heard = this.#heard;
-    return heard?.holder.id === id && heard.holder.epoch === epoch ? heard.at : undefined;
+    return heard?.holder.id === id && heard.holder.epoch === epoch ? heard : undefined;
   }
 
   #tick(): void {
@@ -163,13 +180,16 @@ export class HeartbeatSender {
         currentMetadataOffset: this.#options.reads(),
         wantFence: false,
         wantShutDown: this.#wantsToStop,
+        newestSliceVersion: this.#options.newestSliceVersion(),
       },
       sessionTimeoutMs,
       (answer) => {
         this.#awaiting = false;
         if (this.#controller !== controller) return;
-        this.#heard = { holder: controller, at: sentAt };
-        if (answer.errorCode === ErrorCode.NONE) contact.heard(sentAt);
+        const inTouch = answer.errorCode === ErrorCode.NONE;
+        const before = this.#heardOf(controller)?.inTouchAt ?? -Infinity;
+        this.#heard = { holder: controller, at: sentAt, inTouchAt: inTouch ? sentAt : before };
+        if (inTouch) contact.heard(sentAt);
         this.#answered(answer);
       },
       () => {
@@ -179,6 +199,7 @@ export class HeartbeatSender {
   }
 
   #answered(answer: BrokerHeartbeatResponse): void {
+    this.#options.onSliceVersion(answer.newestSliceVersion);
     switch (answer.errorCode) {
       case ErrorCode.NONE:
         if (answer.isFenced) this.#options.onFenced();

@@ -22,8 +22,15 @@ export const handleBrokerHeartbeat: Handler<
   InputOf<typeof brokerHeartbeatResponse>
 > = ({ services, connection }, request) => {
   const { controller } = services;
-  const { brokerId, brokerEpoch, wantShutDown, currentMetadataOffset } = request;
-  const answer = controller.heartbeat(brokerId, brokerEpoch, wantShutDown, currentMetadataOffset);
+  const { brokerId, brokerEpoch, wantShutDown, currentMetadataOffset, newestSliceVersion } =
+    request;
+  const answer = controller.heartbeat(
+    brokerId,
+    brokerEpoch,
+    wantShutDown,
+    currentMetadataOffset,
+    newestSliceVersion,
+  );
   if (connection !== undefined && !watched.has(connection)) {
     watched.add(connection);
     connection.whenClosed(() => {
@@ -35,5 +42,6 @@ export const handleBrokerHeartbeat: Handler<
     isCaughtUp: answer.isCaughtUp,
     isFenced: answer.isFenced,
     shouldShutDown: answer.shouldShutDown,
+    newestSliceVersion: answer.newestSliceVersion,
   };
 };

@@ -8,7 +8,7 @@ import {
   type PartitionState,
 } from "../../cluster/partition-slice.ts";
 import type { Topic } from "../../cluster/topic.ts";
-import { isOlderVersion } from "../../kube/resource-version.ts";
+import { isOlderVersion, versionNumber } from "../../kube/resource-version.ts";
 import { ownTopicConfig } from "../topic-config-change.ts";
 import type { BrokerImage, MetadataView, PartitionImage, TopicImage } from "./view.ts";
 
@@ -62,6 +62,8 @@ export class MetadataImage implements MetadataView {
   /** What brokers have registered, without the listeners from outside. */
   readonly #registered = new Map<BrokerId, readonly BrokerEndpoint[]>();
   readonly slices = new Map<string, SliceImage>();
+  /** The newest resourceVersion of any slice that this broker, or another one that told it, has seen. */
+  #newestSliceVersion = 0;
   readonly #slicesByTopicId = new Map<string, Set<string>>();
   readonly #topicObjects = new Map<string, Topic>();
   /** Of which copy of its object each broker's entry is. */
@@ -82,6 +84,15 @@ export class MetadataImage implements MetadataView {
     this.#partitionListeners.add(listener);
   }
 
+  get newestSliceVersion(): number {
+    return this.#newestSliceVersion;
+  }
+
+  /** Another broker has seen this version of a slice. */
+  heardOfSliceVersion(version: number): void {
+    this.#newestSliceVersion = Math.max(this.#newestSliceVersion, version);
+  }
+
   record(topicId: string, partition: number): RecordedPartition | undefined {
     for (const name of this.#slicesByTopicId.get(topicId) ?? []) {
       const slice = this.slices.get(name);
@@ -95,6 +106,7 @@ export class MetadataImage implements MetadataView {
 
   /** A copy of a slice from a watch, a list, a read or the answer to a write. */
   absorbSlice(object: PartitionSlice): void {
+    this.heardOfSliceVersion(versionNumber(object.metadata.resourceVersion));
     const known = this.slices.get(object.metadata.name);
     // A topic that was deleted and made again has a slice of the same name and another topic id.
     const before = known?.topicId === object.spec.topicId ? known : undefined;

@@ -13,15 +13,23 @@ import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi, Resource } from "../../kube/api.ts";
 import { createInformer, type Informer } from "../../kube/informer.ts";
 import type { KubeObject, Lease } from "../../kube/objects.ts";
+import { versionNumber } from "../../kube/resource-version.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "./image.ts";
+import { STALE_WATCH_LOOK_MS, StaleWatch } from "./stale-watch.ts";
 
-/** Keeps the image up to date from watches; one per kind, restarted by themselves. */
+/** Keeps the image up to date from watches; one per kind, restarted by themselves, or when others know more. */
 export class MetadataWatcher {
   readonly #informers: Informer<KubeObject>[] = [];
+  readonly #slices: Informer<PartitionSlice>;
+  readonly #image: MetadataImage;
+  readonly #scheduler: Scheduler;
+  readonly #logger: Logger;
+  readonly #stale = new StaleWatch();
+  #stopped = false;
 
   constructor(options: {
     readonly kube: KubeApi;
@@ -36,13 +44,16 @@ export class MetadataWatcher {
     readonly panic: (error: unknown) => void;
   }) {
     const { kube, namespace, clusterName, image, scheduler, random, logger, panic } = options;
+    this.#image = image;
+    this.#scheduler = scheduler;
+    this.#logger = logger;
     const ofCluster = `${CLUSTER_LABEL}=${clusterName}`;
     const watch = <T extends KubeObject>(
       resource: Resource<T>,
       labelSelector: string | undefined,
       absorb: (object: T) => void,
       remove: (object: T) => void,
-    ): void => {
+    ): Informer<T> => {
       const informer = createInformer<T>({
         api: kube,
         resource,
@@ -58,8 +69,9 @@ export class MetadataWatcher {
         else absorb(object);
       });
       this.#informers.push(informer);
+      return informer;
     };
-    watch<PartitionSlice>(
+    this.#slices = watch<PartitionSlice>(
       partitionSlices,
       ofCluster,
       (slice) => {
@@ -104,6 +116,21 @@ export class MetadataWatcher {
   async start(): Promise<void> {
     for (const informer of this.#informers) informer.start();
     await Promise.all(this.#informers.map((informer) => informer.synced));
+    this.#look();
+  }
+
+  #look(): void {
+    if (this.#stopped) return;
+    const position = versionNumber(this.#slices.newest);
+    const known = this.#image.newestSliceVersion;
+    if (this.#stale.look(position, known, this.#scheduler.now())) {
+      this.#logger.warn("watches bring nothing: listing again", { position, known });
+      // What has happened to one connection has most likely happened to all.
+      for (const informer of this.#informers) informer.relist();
+    }
+    this.#scheduler.after(STALE_WATCH_LOOK_MS, () => {
+      this.#look();
+    });
   }
 
   /** When the API was last heard by the watch that has heard it least recently; undefined before `start` resolved. */
@@ -117,6 +144,7 @@ export class MetadataWatcher {
   }
 
   stop(): void {
+    this.#stopped = true;
     for (const informer of this.#informers) informer.stop();
   }
 }

@@ -37,6 +37,9 @@ export type Input<F extends Fields> = {
   readonly [K in keyof F]?: F[K] extends Field<unknown, infer I> ? I : never;
 };
 
+/** Tagged fields from here on are Forebay's own, between brokers; others skip what they do not know (KIP-482). */
+export const FIRST_OWN_TAG = 10_000;
+
 /** Options of a field whose type has no default but its own: arrays and structs. */
 export interface PlainFieldOptions {
   /** Versions in which null is allowed. */

@@ -5,6 +5,7 @@ import { decodeFields, encodeFields } from "./struct-codec.ts";
 import { Writer } from "./writer.ts";
 
 // The words in which a file of messages/ is written come from here, all of them.
+export { FIRST_OWN_TAG } from "./field.ts";
 export type { Decoded, Field, FieldOptions, Fields, Input } from "./field.ts";
 export * from "./field-types.ts";
 export { inVersions, versions, type Versions } from "./versions.ts";

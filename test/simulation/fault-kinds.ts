@@ -185,6 +185,11 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     weight: 2,
     strike({ cluster: { kube, brokers }, random, log }, id) {
       const host = brokers[id]?.host ?? "";
+      if (random.below(3) === 0) {
+        log(`the watches of ${host} die silently`);
+        kube.killWatches(host);
+        return;
+      }
       const ms = random.next() * 6000;
       log(`stall the watches of ${host} for ${ms.toFixed(0)} ms`);
       kube.stall(host, ms);

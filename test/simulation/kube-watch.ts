@@ -7,6 +7,8 @@ import type { SimProcess } from "./process.ts";
 
 /** How far a watch may lag when one of its events is late. */
 const LATE_SPREAD_MS = 1500;
+/** After so long without anything a client gives a watch up (kube/client.ts). */
+const INACTIVITY_MS = 150_000;
 /** Versions of each object that a watch may repeat. */
 const REPEATED_VERSIONS = 3;
 
@@ -32,6 +34,8 @@ export class SimWatch implements WatchHandle {
   #inner: WatchHandle | undefined;
   #lastDue = 0;
   #open = true;
+  /** Its connection is dead at the other end, which does not show at this one. */
+  #dead = false;
   /** It loses events, and breaks when this is over. */
   #skipping = false;
   onClose: () => void = () => undefined;
@@ -75,6 +79,15 @@ export class SimWatch implements WatchHandle {
     });
   }
 
+  /** Of a watch of `host`: nothing comes of it any more, until its user has waited long enough. */
+  dieSilently(host: string): void {
+    if (this.#process.host !== host || this.#dead) return;
+    this.#dead = true;
+    this.#clock.after(INACTIVITY_MS, () => {
+      this.fail(new Error("nothing was heard"));
+    });
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -92,7 +105,7 @@ export class SimWatch implements WatchHandle {
   }
 
   #arrived(event: WatchEvent<KubeObject>): void {
-    if (this.#skipping) return;
+    if (this.#skipping || this.#dead) return;
     const faulty = this.#kube.happens();
     const kind = faulty ? this.#random.below(5) : -1;
     if (kind === 0) {

@@ -63,6 +63,11 @@ export class SimKube implements WatchConditions {
     this.#stalled.set(host, this.#clock.now() + ms);
   }
 
+  /** The watches that `host` has open never say anything again. */
+  killWatches(host: string): void {
+    for (const watch of this.#watches) watch.dieSilently(host);
+  }
+
   /** What `host` writes within the next `ms` arrives when they are over. */
   slowWrites(host: string, ms: number): void {
     this.#slowWrites.set(host, this.#clock.now() + ms);

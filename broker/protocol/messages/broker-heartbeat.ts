@@ -3,6 +3,7 @@ import {
   array,
   boolean,
   defineMessage,
+  FIRST_OWN_TAG,
   int16,
   int32,
   int64,
@@ -21,6 +22,8 @@ export const brokerHeartbeatRequest = defineMessage(
     wantShutDown: boolean("0+"),
     offlineLogDirs: array("1+", uuid("0+"), { tag: 0 }),
     cordonedLogDirs: nullableArray("2+", uuid("0+"), { nullable: "2+", tag: 1, default: null }),
+    // The newest resourceVersion of a PartitionSlice that the sender knows of; also in the answer.
+    newestSliceVersion: int64("0+", { tag: FIRST_OWN_TAG }),
   },
 );
 export type BrokerHeartbeatRequest = MessageOf<typeof brokerHeartbeatRequest>;
@@ -33,6 +36,7 @@ export const brokerHeartbeatResponse = defineMessage(
     isCaughtUp: boolean("0+"),
     isFenced: boolean("0+", { default: true }),
     shouldShutDown: boolean("0+"),
+    newestSliceVersion: int64("0+", { tag: FIRST_OWN_TAG }),
   },
 );
 export type BrokerHeartbeatResponse = MessageOf<typeof brokerHeartbeatResponse>;

@@ -1,5 +1,6 @@
 import {
   type Fields,
+  FIRST_OWN_TAG,
   inVersions,
   type MessageDefinition,
   versions,
@@ -20,6 +21,7 @@ export function flatOurs(definition: MessageDefinition<unknown>): FlatField[] {
   const out: FlatField[] = [];
   const visit = (fields: Fields, prefix: string, parent: readonly number[]): void => {
     for (const [name, field] of Object.entries(fields)) {
+      if (field.tag !== undefined && field.tag >= FIRST_OWN_TAG) continue;
       const there = parent.filter((version) => inVersions(field.versions, version));
       const path = `${prefix}${name}`;
       out.push({

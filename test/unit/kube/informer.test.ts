@@ -55,6 +55,31 @@ describe("watch state", () => {
     assert.equal(state.items.size, 1);
   });
 
+  it("takes no account of lists and events that are older than what is known", () => {
+    const state = fresh();
+    state.listed({ items: [thing("a", "7")], resourceVersion: "9" });
+    assert.equal(state.observed({ type: "MODIFIED", object: thing("a", "8") }), undefined);
+    assert.equal(state.observed({ type: "BOOKMARK", resourceVersion: "5" }), undefined);
+    assert.equal(state.observed({ type: "DELETED", object: thing("a", "6") }), undefined);
+    assert.equal(state.newest, "9");
+    assert.equal(state.items.size, 1);
+    assert.equal(state.refuses({ items: [], resourceVersion: "8" }), true);
+    assert.equal(state.refuses({ items: [], resourceVersion: "10" }), false);
+    assert.equal(state.observed({ type: "DELETED", object: thing("a", "10") })?.type, "DELETED");
+  });
+
+  it("believes lists that stay older: the store was put back to an earlier state", () => {
+    const state = fresh();
+    state.listed({ items: [], resourceVersion: "900" });
+    const old = { items: [thing("a", "7")], resourceVersion: "9" };
+    let refused = 0;
+    while (state.refuses(old)) refused++;
+    assert.ok(refused >= 10 && refused <= 30, `${refused}`);
+    state.listed(old);
+    assert.equal(state.newest, "9");
+    assert.equal(state.observed({ type: "MODIFIED", object: thing("a", "10") })?.type, "MODIFIED");
+  });
+
   it("backs off longer with each failure, up to five seconds", () => {
     const state = fresh();
     const delays = Array.from({ length: 12 }, () => {
@@ -188,6 +213,39 @@ describe("informer", () => {
       "DELETED a",
       "watch 101",
     ]);
+    informer.stop();
+  });
+
+  it("lists again when its watch is known to have missed something", async () => {
+    const { informer, log, watch, settle } = setUp([
+      () => [thing("a", "1")],
+      () => [thing("a", "1"), thing("b", "2")],
+    ]);
+    informer.start();
+    informer.relist();
+    await informer.synced;
+    const dead = watch();
+    informer.relist();
+    // It is at it already.
+    informer.relist();
+    await settle();
+    dead.onEvent({ type: "ADDED", object: thing("late", "999") });
+    assert.deepEqual(log, ["ADDED a", "watch 100", "closed", "ADDED b", "watch 101"]);
+    informer.stop();
+  });
+
+  it("refuses a list of long ago, and lists again", async () => {
+    const { informer, log, watch, settle } = setUp([
+      () => [thing("a", "1")],
+      () => [],
+      () => [thing("b", "2")],
+    ]);
+    informer.start();
+    await informer.synced;
+    watch().onEvent({ type: "BOOKMARK", resourceVersion: "102" });
+    watch().onEnd(kubeErrorFor(410, "Expired", "too old"));
+    await settle();
+    assert.deepEqual(log, ["ADDED a", "watch 100", "ADDED b", "DELETED a", "watch 102"]);
     informer.stop();
   });
 

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
-import { isOlderVersion } from "../../../kube/resource-version.ts";
+import { isOlderVersion, versionNumber } from "../../../kube/resource-version.ts";
 
 describe("resource versions", () => {
+  it("are numbers; what is none comes before all of them", () => {
+    assert.deepEqual(
+      [undefined, "", "x1", "1", "12345678901"].map(versionNumber),
+      [0, 0, 0, 1, 12_345_678_901],
+    );
+  });
+
   const cases: [one: string | undefined, other: string | undefined, older: boolean][] = [
     ["9", "10", true],
     ["10", "9", false],

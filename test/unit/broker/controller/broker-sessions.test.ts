@@ -14,6 +14,17 @@ describe("broker sessions", () => {
     assert.equal(sessions.alive(1), true);
   });
 
+  it("do not count as silence what the controller itself has slept through", () => {
+    const sessions = new BrokerSessions(TIMEOUT);
+    sessions.heard(1, 5, false, 100);
+    sessions.heard(2, 5, false, 100);
+    sessions.excuse(5000);
+    assert.deepEqual(sessions.expire(5200, 0), []);
+    sessions.heard(2, 5, false, 5300);
+    assert.deepEqual(sessions.expire(7101, 0), [1], "silent for the timeout while it was awake");
+    assert.deepEqual(sessions.expire(7301, 0), [2], "the excuse was for the time before");
+  });
+
   it("never expire the broker that keeps them", () => {
     const sessions = new BrokerSessions(TIMEOUT);
     sessions.heard(0, 1, false, 0);

@@ -13,8 +13,8 @@ import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 interface Observer {
   readonly lease: ControllerLease;
   holder: Holder | undefined;
-  /** Since when the holder has answered it nothing. */
-  silentSince: number;
+  /** Since when the holder has answered it nothing; undefined: it does not watch the holder. */
+  silentSince: number | undefined;
 }
 
 class World {
@@ -64,7 +64,10 @@ class World {
           observer.holder = holder;
         },
         superseded: () => false,
-        silence: () => Math.max(0, scheduler.now() - observer.silentSince),
+        silence: () =>
+          observer.silentSince === undefined
+            ? undefined
+            : Math.max(0, scheduler.now() - observer.silentSince),
         sessionTimeoutMs: 2000,
       }),
     };
@@ -124,15 +127,21 @@ describe("the controller's Lease", () => {
 
   const CASES: readonly {
     readonly what: string;
-    readonly silent: boolean;
+    readonly silent: boolean | undefined;
     readonly from: number;
     readonly to: number;
   }[] = [
     {
-      what: "does not renew, though it answers: after its duration",
-      silent: false,
+      what: "does not renew, and is not watched: after its duration",
+      silent: undefined,
       from: 3000,
       to: 3200,
+    },
+    {
+      what: "does not renew, though it answers: when reads have found it so for twice as long",
+      silent: false,
+      from: 9000,
+      to: 9700,
     },
     {
       what: "neither renews nor answers: after the session timeout",
@@ -150,7 +159,7 @@ describe("the controller's Lease", () => {
       await world.scheduler.advance(5000);
       world.cutOff.add(0);
       const since = world.scheduler.now();
-      if (silent) second.silentSince = since;
+      if (silent !== false) second.silentSince = silent ? since : undefined;
       while (!second.lease.held) await world.scheduler.advance(10);
       const took = world.scheduler.now() - since;
       // The last renewal was up to 1.1 s before the cut.
@@ -159,6 +168,47 @@ describe("the controller's Lease", () => {
       assert.equal(first.lease.held, false);
     });
   }
+
+  it("stays with a holder that answers while the API answers nobody, and after", async () => {
+    const world = new World();
+    const first = world.observer(0);
+    await world.scheduler.advance(10);
+    const second = world.observer(1);
+    await world.scheduler.advance(5000);
+    world.cutOff.add(0).add(1);
+    await world.scheduler.advance(60_000);
+    // The one that would take it is back first.
+    world.cutOff.delete(1);
+    await world.scheduler.advance(2000);
+    world.cutOff.delete(0);
+    await world.scheduler.advance(20_000);
+    assert.deepEqual([first.lease.held, second.lease.held], [true, false]);
+    assert.equal(world.stored?.spec?.leaseTransitions, 1);
+  });
+
+  it("is not given back to a former holder by a copy of long ago", async () => {
+    const world = new World();
+    const first = world.observer(0);
+    await world.scheduler.advance(10);
+    const old = world.stored;
+    assert(old !== undefined);
+    const second = world.observer(1);
+    await world.scheduler.advance(1500);
+    first.lease.stop();
+    second.lease.holderIsDead({ id: 0, epoch: 1 });
+    await world.scheduler.advance(100);
+    assert.deepEqual(second.holder, { id: 1, epoch: 1 });
+    second.lease.observe(old);
+    assert.deepEqual(second.holder, { id: 1, epoch: 1 });
+    // Of a Lease that was deleted and made again versions say nothing.
+    const { metadata, spec } = old;
+    second.lease.observe({
+      ...old,
+      metadata: { ...metadata, uid: "another" },
+      ...(spec && { spec }),
+    });
+    assert.deepEqual(second.holder, { id: 0, epoch: 1 });
+  });
 
   it("stays with a holder that renews, though this broker does not hear it", async () => {
     const world = new World();

@@ -1,0 +1,35 @@
+import type { Millis } from "../../lib/units.ts";
+
+/** Between the answer to a write and its event; twice as long after each attempt to catch up that came to nothing. */
+const PATIENCE_MS: Millis = 1000;
+const LONGEST_PATIENCE_MS: Millis = 60_000;
+const LOOK_MS: Millis = 250;
+
+export { LOOK_MS as STALE_WATCH_LOOK_MS };
+
+/**
+ * Tells when a watch brings nothing any more: the cluster knows of a version that it should have brought a while ago. A
+ * connection that is dead at its other end is otherwise noticed only by the absence of bookmarks, after minutes. (core)
+ */
+export class StaleWatch {
+  #behindSince: Millis | undefined;
+  #patience = PATIENCE_MS;
+
+  /**
+   * @param position the version up to which the watch has brought everything
+   * @param known the newest version that any broker has seen
+   * @returns whether to list again
+   */
+  look(position: number, known: number, now: Millis): boolean {
+    if (position >= known) {
+      this.#behindSince = undefined;
+      this.#patience = PATIENCE_MS;
+      return false;
+    }
+    this.#behindSince ??= now;
+    if (now - this.#behindSince < this.#patience) return false;
+    this.#behindSince = now;
+    this.#patience = Math.min(2 * this.#patience, LONGEST_PATIENCE_MS);
+    return true;
+  }
+}

@@ -28,6 +28,14 @@ export interface CheckpointedLog {
   readonly last: boolean;
 }
 
+/** What following a truncation asks of a log. */
+export interface Truncation {
+  readonly config: LogConfig;
+  readonly logEndOffset: () => Offset;
+  /** Runs with the files as they are then, unless another truncation waits. */
+  readonly then: (writeOut: () => Promise<void>) => Promise<void>;
+}
+
 /**
  * The files of one log: they follow what has happened in memory, one piece of work after the other. What a crash takes
  * from them the journal tells.
@@ -40,6 +48,10 @@ export class LogFiles {
   #queue: Promise<void> = Promise.resolve();
   /** Truncations that the files have not followed yet: nothing else is written to segments meanwhile. */
   #truncating = 0;
+  /** How many of them have had their turn, the last of which is under way or was kept from it by damage. */
+  #due = 0;
+  /** The lowest offset of those. */
+  #cutAt: Offset = Infinity;
   #closed = false;
 
   constructor(context: LogContext, directory: string, segments: SegmentList, tail: LogTail) {
@@ -54,6 +66,10 @@ export class LogFiles {
   }
   get truncating(): boolean {
     return this.#truncating > 0;
+  }
+  /** Damage keeps the files from following a truncation: to be tried again once it is repaired. */
+  get uncut(): boolean {
+    return this.#due > 0;
   }
 
   /** Runs work on the files after all that was asked before. */
@@ -94,22 +110,30 @@ export class LogFiles {
   /**
    * The files follow a truncation to `offset` that memory and journal have gone through. The journal has it on stable
    * storage first, so that a shorter file is known for what it is.
-   * @param then runs with the files as they are now, unless another truncation waits.
+   * @throws DamagedError when damage hides where to cut; nothing is written to segments then until `truncateAgain` succeeds
    */
-  truncateTo(
-    offset: Offset,
-    config: LogConfig,
-    logEndOffset: () => Offset,
-    then: (writeOut: () => Promise<void>) => Promise<void>,
-  ): Promise<void> {
+  truncateTo(offset: Offset, cut: Truncation): Promise<void> {
     this.#truncating++;
     return this.#inOrder(async () => {
-      await this.#flushJournal();
-      await this.#writeOut(logEndOffset, offset);
-      this.#tail.filesCutAt(await this.segments.truncateTo(offset, config));
-      this.#followed(config);
-      if (this.#truncating === 0) await then(() => this.#writeOut(logEndOffset));
+      this.#due++;
+      this.#cutAt = Math.min(this.#cutAt, offset);
+      await this.#follow(cut);
     });
+  }
+
+  /** Tries again what was refused for damage. */
+  truncateAgain(cut: Truncation): Promise<void> {
+    return this.#inOrder(() => this.#follow(cut));
+  }
+
+  async #follow({ config, logEndOffset, then }: Truncation): Promise<void> {
+    if (this.#due > 0) {
+      await this.#flushJournal();
+      await this.#writeOut(logEndOffset, this.#cutAt);
+      this.#tail.filesCutAt(await this.segments.truncateTo(this.#cutAt, config));
+      this.#followed(config);
+    }
+    if (this.#truncating === 0) await then(() => this.#writeOut(logEndOffset));
   }
 
   /**
@@ -124,7 +148,8 @@ export class LogFiles {
   ): Promise<boolean> {
     let fitted = false;
     await this.#inOrder(async () => {
-      if (this.truncating || !belongs()) return;
+      // While nothing but damage holds up a truncation the files are what they were.
+      if (this.#truncating > this.#due || !belongs()) return;
       fitted = await this.segments.replaceDamaged(place, batch);
     });
     return fitted;
@@ -134,6 +159,7 @@ export class LogFiles {
   startAt(offset: Offset, config: LogConfig): Promise<void> {
     this.#truncating++;
     return this.#inOrder(async () => {
+      this.#due++;
       await this.#flushJournal();
       await this.segments.startAt(offset);
       this.#followed(config);
@@ -146,7 +172,9 @@ export class LogFiles {
 
   /** What was appended since the truncation is counted to the segments as they are now. */
   #followed(config: LogConfig): void {
-    this.#truncating--;
+    this.#truncating -= this.#due;
+    this.#due = 0;
+    this.#cutAt = Infinity;
     const now = this.#context.scheduler.wallNow();
     for (const batch of this.#tail.unwritten()) this.segments.appended(batch, config, now);
   }

@@ -113,6 +113,7 @@ async function openVolume(given: LogManagerOptions): Promise<LogManager> {
       // Before the first checkpoint, after which nobody could tell.
       logger.error("the volume is damaged: it counts as a new one", { damage });
       volume = await disownVolume(storage, random);
+      await recovery.giveUpSpoilt();
     }
     // What was replayed is in the segments: once they are synced the journal may forget it.
     await checkpointer.start();

@@ -1,5 +1,6 @@
 import { assert, present } from "../../lib/assert.ts";
-import type { EpochMillis } from "../../lib/units.ts";
+import { sleep } from "../../lib/clock.ts";
+import type { EpochMillis, Millis } from "../../lib/units.ts";
 import { ProtocolError } from "../errors.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import {
@@ -17,7 +18,7 @@ import { EntryKind } from "./journal-format.ts";
 import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import { DamagedError, type DamagedPlace } from "./damage.ts";
 import type { LogContext } from "./log-context.ts";
-import { LogFiles, type SafeFiles } from "./log-files.ts";
+import { LogFiles, type SafeFiles, type Truncation } from "./log-files.ts";
 import type { ProducerState } from "./producer-state.ts";
 import type { SegmentList } from "./segment-list.ts";
 import { EMPTY_READ, LogReader } from "./log-reader.ts";
@@ -32,6 +33,9 @@ import type {
   Offset,
   PartitionLog,
 } from "./types.ts";
+
+/** Between two looks at whether damage has been repaired. */
+const DAMAGE_RETRY_MS: Millis = 500;
 
 /**
  * A partition's log: the newest records in the arena and the journal, all of it in segments. Its state in memory changes
@@ -61,6 +65,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   #highWatermark: Offset;
   /** The sequence state is being read back after a truncation. */
   #producersUnknown = false;
+  #held = false;
 
   constructor(options: {
     readonly identity: LogIdentity;
@@ -143,6 +148,12 @@ export class JournaledLog implements PartitionLog, JournalClient {
   }
   get segments(): SegmentList {
     return this.files.segments;
+  }
+  get held(): boolean {
+    return this.#held;
+  }
+  get uncut(): boolean {
+    return this.#held && this.files.uncut;
   }
 
   appendAsLeader(
@@ -278,7 +289,8 @@ export class JournaledLog implements PartitionLog, JournalClient {
 
   #refuseIfUnable(): void {
     const { arena, journal } = this.#context;
-    if (this.files.closed || this.#producersUnknown || journal.refusing || arena.overfull) {
+    const unable = this.files.closed || this.#producersUnknown || this.#held;
+    if (unable || journal.refusing || arena.overfull) {
       throw new ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR);
     }
   }
@@ -333,19 +345,48 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#cut(offset);
     this.#journalMark(EntryKind.truncate, offset);
     if (this.producers.reaches(offset)) this.#producersUnknown = true;
-    await this.files.truncateTo(
-      offset,
-      this.config,
-      () => this.#logEndOffset,
-      async (writeOut) => {
-        if (!this.#producersUnknown) return;
-        // Appends are refused meanwhile, so once this is done the files hold all that counts.
-        await writeOut();
-        await this.rebuildProducers(this.#logEndOffset);
-        this.#producersUnknown = false;
-      },
-    );
+    await this.#throughDamage(() => this.files.truncateTo(offset, this.#truncation()));
     this.#onUnwritten(this);
+  }
+
+  #truncation(): Truncation {
+    return {
+      config: this.config,
+      logEndOffset: () => this.#logEndOffset,
+      then: (writeOut) => this.#readProducers(writeOut),
+    };
+  }
+
+  /** Reads back the producers' state that a truncation has made unknown. */
+  async #readProducers(writeOut: () => Promise<void>): Promise<void> {
+    if (!this.#producersUnknown) return;
+    // Appends are refused meanwhile, so once this is done the files hold all that counts.
+    await writeOut();
+    await this.rebuildProducers(this.#logEndOffset);
+    this.#producersUnknown = false;
+  }
+
+  /**
+   * Does work that meets what is on disk, and does it again while damage is in its way: that is reported each time, to be
+   * repaired from another replica. Given up when the log was cut again or begun anew, or is closed.
+   */
+  async #throughDamage(work: () => Promise<void>): Promise<void> {
+    const { generation } = this;
+    const again = (): Promise<void> => this.files.truncateAgain(this.#truncation());
+    for (let next = work; ; next = again) {
+      try {
+        await next();
+        this.#held = false;
+        return;
+      } catch (error) {
+        // The journal's reader knows what to do.
+        if (!(error instanceof DamagedError) || this.#context.replaying()) throw error;
+        this.#held = true;
+        this.onDamage?.(error);
+      }
+      await sleep(this.#context.scheduler, DAMAGE_RETRY_MS);
+      if (this.files.closed || generation !== this.generation) return;
+    }
   }
 
   async truncateFullyAndStartAt(offset: Offset): Promise<void> {
@@ -360,6 +401,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.epochsDirty = true;
     this.#journalMark(EntryKind.startAt, offset);
     this.#producersUnknown = false;
+    this.#held = false;
     await this.files.startAt(offset, this.config);
     this.#onUnwritten(this);
   }
@@ -450,6 +492,19 @@ export class JournaledLog implements PartitionLog, JournalClient {
   compactedTo(offset: Offset): void {
     this.compaction.cleanedOffset = offset;
     this.#onUnwritten(this);
+  }
+
+  /** After a start; where damage is in the way the log takes nothing until it is repaired. */
+  async recoverProducers(): Promise<void> {
+    try {
+      await this.rebuildProducers(this.#logEndOffset);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      this.#producersUnknown = true;
+      this.#throughDamage(() => Promise.reject(error)).catch((problem: unknown) =>
+        this.#context.panic(problem),
+      );
+    }
   }
 
   /** Reads the producers' state back from the last snapshot and the batches after it. */

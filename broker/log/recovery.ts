@@ -5,6 +5,7 @@ import { recoverSwap } from "./compaction/segment-swap.ts";
 import { present } from "../../lib/assert.ts";
 import { forEachOf } from "../../lib/concurrency.ts";
 import type { Random } from "../../lib/random.ts";
+import { DamagedError } from "./damage.ts";
 import { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import type { LogContext } from "./log-context.ts";
 import { DEFAULT_LOG_CONFIG } from "./log-options.ts";
@@ -14,6 +15,7 @@ import { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
 import type { LogConfig, LogIdentity } from "./types.ts";
 import { logDirectories, logKey, readIdentity } from "./volume.ts";
+import { isWhole } from "./whole-batches.ts";
 
 /** Many small reads: while one waits for the disk others go on. */
 const LOGS_AT_A_TIME = 16;
@@ -31,6 +33,8 @@ export class Recovery {
   readonly #onUnwritten: (log: JournaledLog) => void;
   /** Logs whose files end before their recovery point: right only if the journal says that they were cut. */
   readonly #short = new Map<string, number>();
+  /** Logs that damage keeps from being brought to where the journal says, and what it was. They begin anew. */
+  readonly #spoilt = new Map<string, string>();
   /** Folders with records that do not say of which log they are. */
   readonly #nobodys: string[] = [];
 
@@ -79,9 +83,10 @@ export class Recovery {
     const list = await this.#segments(directory, recoveryPoint, logStartOffset);
     const config = configOf(saved);
     for (const segment of list.all) await segment.adopt(config.indexIntervalBytes);
-    const filesEnd = await this.#cut(list, recoveryPoint, config);
+    const { end: filesEnd, whole } = await this.#cut(list, saved, config);
     const short = filesEnd < (saved?.filesEnd ?? 0);
     if (short) this.#short.set(key, recoveryPoint);
+    if (!whole) this.#spoilt.set(key, `end at damage after ${String(filesEnd)}`);
     const end = short ? filesEnd : Math.max(filesEnd, recoveryPoint);
     const epochs = LeaderEpochCache.decode(
       await storage.readFile(`${directory}/leader-epoch-checkpoint`),
@@ -138,8 +143,17 @@ export class Recovery {
     return list;
   }
 
-  /** Cuts the active segment at the recovery point. @returns where the files end. */
-  async #cut({ active }: SegmentList, recoveryPoint: number, config: LogConfig): Promise<number> {
+  /**
+   * Cuts the active segment at the recovery point.
+   * @returns where the files end, and whether they do not do so at damage before where they ended once: then nothing is
+   * cut, since only what is there tells damage from a cut that the files had followed
+   */
+  async #cut(
+    { active }: SegmentList,
+    saved: SavedLog | undefined,
+    config: LogConfig,
+  ): Promise<{ readonly end: number; readonly whole: boolean }> {
+    const recoveryPoint = saved?.recoveryPoint ?? 0;
     // After a clean stop nothing is beyond the recovery point, and this reads only the end of the active segment.
     let end = active.baseOffset;
     let beyond = false;
@@ -151,10 +165,13 @@ export class Recovery {
       }
       return !beyond;
     });
-    if (beyond || position < active.written) {
-      await active.truncate(position, config.indexIntervalBytes);
-    } else if (!this.#saved.clean && active.written > 0) await active.recoverIndexes();
-    return end;
+    const more = beyond || position < active.written;
+    if (more && end < (saved?.filesEnd ?? 0) && !(await isWhole(active, position))) {
+      return { end, whole: false };
+    }
+    if (more) await active.truncate(position, config.indexIntervalBytes);
+    else if (!this.#saved.clean && active.written > 0) await active.recoverIndexes();
+    return { end, whole: true };
   }
 
   /** Applies one entry to its log; all of it was applied before to the state that this one was recovered to. */
@@ -165,7 +182,7 @@ export class Recovery {
     // The log was deleted after the entry was written.
     if (log === undefined) return;
     // Until the journal says how the files came to be short, nothing fits behind their end.
-    const fits = !this.#short.has(key);
+    const fits = !this.#short.has(key) && !this.#spoilt.has(key);
     switch (entry.kind) {
       case EntryKind.append:
         if (!fits) return;
@@ -173,13 +190,11 @@ export class Recovery {
         else log.confirmEpoch(entry.payload);
         return;
       case EntryKind.truncate:
-        // The files had followed already, into a gap: what is missing below was never there.
-        if (this.#short.delete(key) && entry.offset > log.logEndOffset) log.extendTo(entry.offset);
-        // Also when the log ends there already: an epoch that had begun beyond has gone with it.
-        await log.truncateTo(Math.max(entry.offset, log.logStartOffset));
+        await this.#truncate(log, key, entry.offset);
         return;
       case EntryKind.startAt:
         this.#short.delete(key);
+        this.#spoilt.delete(key);
         await log.truncateFullyAndStartAt(entry.offset);
         return;
       case EntryKind.epoch:
@@ -194,11 +209,47 @@ export class Recovery {
     }
   }
 
+  async #truncate(log: JournaledLog, key: string, offset: number): Promise<void> {
+    if (this.#spoilt.has(key)) {
+      // What was taken for damage lies where the log is cut, or behind: torn writes of after the cut.
+      if (!this.#short.has(key) || offset > log.logEndOffset) return;
+      await log.segments.truncateTo(offset, log.config);
+      this.#spoilt.delete(key);
+    }
+    // The files had followed already, into a gap: what is missing below was never there.
+    if (this.#short.delete(key) && offset > log.logEndOffset) log.extendTo(offset);
+    try {
+      // Also when the log ends there already: an epoch that had begun beyond has gone with it.
+      await log.truncateTo(Math.max(offset, log.logStartOffset));
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      this.#spoilt.set(key, `were to be cut at ${String(offset)}`);
+    }
+  }
+
   /** Reads back the producers' state of all logs, from their last snapshots on. */
   rebuildProducers(): Promise<void> {
-    return forEachOf(this.logs.values(), LOGS_AT_A_TIME, (log) =>
-      log.rebuildProducers(log.logEndOffset),
-    );
+    return forEachOf(this.logs.values(), LOGS_AT_A_TIME, (log) => log.recoverProducers());
+  }
+
+  /**
+   * Logs that damage has spoilt go on with what is left before it, or begin anew. Only once nobody counts on this volume:
+   * until then what is there is the evidence.
+   */
+  async giveUpSpoilt(): Promise<void> {
+    for (const key of this.#spoilt.keys()) {
+      const log = this.logs.get(key);
+      if (log === undefined) continue;
+      try {
+        if (this.#short.has(key)) {
+          await log.segments.truncateTo(log.logEndOffset, log.config);
+          continue;
+        }
+      } catch (error) {
+        if (!(error instanceof DamagedError)) throw error;
+      }
+      await log.truncateFullyAndStartAt(log.logStartOffset);
+    }
   }
 
   /** After the last entry: what was synced and is not there any more. */
@@ -208,6 +259,7 @@ export class Recovery {
       ...[...this.#short].map(
         ([log, recoveryPoint]) => `segments of ${log}, which end before ${String(recoveryPoint)}`,
       ),
+      ...[...this.#spoilt].map(([log, what]) => `segments of ${log}, which ${what}`),
     ];
   }
 }

@@ -16,7 +16,7 @@ import { LOOKAHEAD_BYTES, READ_BYTES, type ReadBuffer, type ReadBuffers } from "
 import { Segment, segmentName } from "./segment.ts";
 import { type Storage, StorageError } from "./storage.ts";
 import type { LogConfig, LogRead, Offset } from "./types.ts";
-import { firstDamaged, isWhole, wholeBatches } from "./whole-batches.ts";
+import { cutPlace, firstDamaged, isWhole, scanWhole, wholeBatches } from "./whole-batches.ts";
 
 /** Positions in Kafka's indexes are 32-bit. */
 const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
@@ -292,22 +292,18 @@ export class SegmentList {
     }
   }
 
-  /** Cuts the files so that no batch at or after `offset` is left. @returns the offset behind the last one that is. */
+  /**
+   * Cuts the files so that no batch at or after `offset` is left.
+   * @returns the offset behind the last one that is
+   * @throws DamagedError, with nothing cut below `offset`, when damage hides where that is
+   */
   async truncateTo(offset: Offset, config: LogConfig): Promise<Offset> {
     while (this.#segments.length > 1 && this.active.baseOffset >= offset) {
       const last = this.#segments.pop();
       await last?.remove();
     }
     const { active } = this;
-    let position = 0;
-    let end = active.baseOffset;
-    if (offset > active.baseOffset) {
-      position = await active.scan(await active.positionFor(offset - 1), (batch) => {
-        if (batch.lastOffset >= offset) return false;
-        end = batch.lastOffset + 1;
-        return undefined;
-      });
-    }
+    const { position, end } = await cutPlace(active, offset);
     await active.truncate(Math.min(position, active.written), config.indexIntervalBytes);
     await this.#removeSnapshots((at) => at > offset);
     // Removed names must not come back after a crash, when the journal no longer tells of the truncation.
@@ -365,6 +361,7 @@ export class SegmentList {
   /**
    * The producers' state at `upTo`: the newest whole snapshot at or before it and the batches since.
    * @returns also how many bytes these are
+   * @throws DamagedError when one of those batches is not what was written
    */
   async readProducers(
     upTo: Offset,
@@ -381,13 +378,13 @@ export class SegmentList {
     let bytes = 0;
     for (const segment of this.#segments) {
       if (this.endOf(segment) <= from || segment.written === 0) continue;
-      await segment.scan(await segment.positionFor(from), (batch) => {
+      await scanWhole(segment, await segment.positionFor(from), (batch) => {
         if (batch.baseOffset >= upTo) return false;
         if (batch.baseOffset >= from) {
           producers.update(batch);
           bytes += batch.size;
         }
-        return undefined;
+        return true;
       });
     }
     return { producers, bytes };

@@ -120,7 +120,10 @@ export interface PartitionLog {
   /** Whether `read` answers from memory, at once and without taking any. */
   inMemory(offset: Offset): boolean;
 
-  /** Drops everything from `offset` on; resolved when a crash cannot bring it back. */
+  /**
+   * Drops everything from `offset` on; resolved when a crash cannot bring it back. Damage below that hides where to cut is
+   * reported by `onDamage`, and waited for until it is repaired: `held`.
+   */
   truncateTo(offset: Offset): Promise<void>;
   /** Drops everything and starts again at `offset` (a follower that is behind the leader's log start). */
   truncateFullyAndStartAt(offset: Offset): Promise<void>;
@@ -160,6 +163,10 @@ export interface PartitionLog {
   onStable: (() => void) | undefined;
   /** Called when a read has come upon a damaged place; it is refused. */
   onDamage: ((error: DamagedError) => void) | undefined;
+  /** Damage holds up a truncation, or what is known of producers: nothing is taken until it is repaired. */
+  readonly held: boolean;
+  /** It is a truncation that is held up. */
+  readonly uncut: boolean;
   /**
    * Puts a batch of another replica in the place of a damaged one. @returns false when it is not that batch, or does not fit
    */

@@ -2,10 +2,15 @@ import {
   batchHeaderAt,
   batchSizeAt,
   BATCH_HEADER_BYTES,
+  type BatchHeader,
   crcMatches,
 } from "../protocol/record-batch.ts";
+import { DamagedError } from "./damage.ts";
 import type { Segment } from "./segment.ts";
 import type { Offset } from "./types.ts";
+
+/** The most that is read at once of what is looked through. */
+const SCAN_BYTES = 1024 * 1024;
 
 /** What of a segment's bytes can be served. Positions count from the first of these bytes. */
 export interface WholeBatches {
@@ -102,6 +107,85 @@ export async function firstDamaged(
     position += size;
   }
   return undefined;
+}
+
+/**
+ * The headers of the batches from `position` on, while `visit` returns true. Their checksums are right.
+ * @throws DamagedError
+ */
+export async function scanWhole(
+  segment: Segment,
+  position: number,
+  visit: (batch: BatchHeader) => boolean,
+): Promise<void> {
+  let buffer = new Uint8Array(Math.min(SCAN_BYTES, Math.max(0, segment.written - position)));
+  let next = segment.baseOffset;
+  for (let at = position; at < segment.written;) {
+    const filled = await segment.read(at, buffer);
+    const bytes = buffer.subarray(0, Math.min(filled, segment.written - at));
+    let within = 0;
+    let needed = 0;
+    while (needed === 0 && within < bytes.length) {
+      const size = batchSizeAt(bytes, within) ?? BATCH_HEADER_BYTES;
+      const fits = size >= BATCH_HEADER_BYTES && at + within + size <= segment.written;
+      if (fits && within + size > bytes.length) {
+        needed = size;
+        continue;
+      }
+      const batch = fits ? batchHeaderAt(bytes, within, size) : undefined;
+      if (batch === undefined || !crcMatches(bytes, batch)) {
+        const offset =
+          bytes.length - within < BATCH_HEADER_BYTES ? next : baseOffsetAt(bytes, within);
+        const place = { segment: segment.baseOffset, position: at + within, offset };
+        throw new DamagedError(place, fits ? "checksum" : "batch length");
+      }
+      if (!visit({ ...batch, position: at + within })) return;
+      next = batch.lastOffset + 1;
+      within += size;
+    }
+    if (within === 0 && needed <= buffer.length) {
+      const place = { segment: segment.baseOffset, position: at, offset: next };
+      throw new DamagedError(place, "the file is shorter than it was");
+    }
+    at += within;
+    if (needed > buffer.length) buffer = new Uint8Array(needed);
+  }
+}
+
+function baseOffsetAt(bytes: Uint8Array, position: number): Offset {
+  return batchHeaderAt(bytes, position, BATCH_HEADER_BYTES).baseOffset;
+}
+
+/**
+ * Where a segment is to be cut so that no batch at or after `offset` is left, and the offset behind the last one that is.
+ * Headers that go on from each other and come out at the offset are what was written; any others are believed only with
+ * their checksums: what lies between damage and the cut must not go with it unnoticed.
+ * @throws DamagedError
+ */
+export async function cutPlace(
+  segment: Segment,
+  offset: Offset,
+): Promise<{ readonly position: number; readonly end: Offset }> {
+  let end = segment.baseOffset;
+  if (offset <= end) return { position: 0, end };
+  const from = await segment.positionFor(offset - 1);
+  let next = from === 0 ? end : undefined;
+  let gap = false;
+  const position = await segment.scan(from, (batch) => {
+    if (batch.lastOffset >= offset) return false;
+    gap ||= next !== undefined && batch.baseOffset !== next;
+    next = batch.lastOffset + 1;
+    end = next;
+    return undefined;
+  });
+  if (gap || end !== offset) {
+    const damaged = await firstDamaged(segment, from, position + 1);
+    if (damaged !== undefined) {
+      const place = { segment: segment.baseOffset, ...damaged };
+      throw new DamagedError(place, "where the log is to be cut");
+    }
+  }
+  return { position, end };
 }
 
 async function sizeOfWhole(segment: Segment, position: number): Promise<number | undefined> {

@@ -16,6 +16,8 @@ const FETCH_BYTES = 64 * 1024;
 const TIMEOUT_MS: Millis = 5000;
 /** A place that could not be repaired is tried again after this, when somebody reads it. */
 const AGAIN_MS: Millis = 10_000;
+/** The same where the log can do nothing until then. */
+const HELD_AGAIN_MS: Millis = 1000;
 
 export interface DamageRepairOptions {
   readonly self: BrokerId;
@@ -23,6 +25,7 @@ export interface DamageRepairOptions {
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly endpoint: (id: BrokerId) => BrokerEndpoint | undefined;
+  readonly panic: (error: unknown) => never;
 }
 
 /**
@@ -59,7 +62,8 @@ export class DamageRepair {
       .then((source) => {
         if (source === undefined) {
           logger.error("a damaged batch could not be repaired", fields);
-          scheduler.after(AGAIN_MS, () => {
+          this.#beginAnew(partition);
+          scheduler.after(partition.log.held ? HELD_AGAIN_MS : AGAIN_MS, () => {
             this.#busy.delete(key);
           });
           return;
@@ -72,6 +76,19 @@ export class DamageRepair {
         this.#busy.delete(key);
         logger.error("repair of a damaged batch failed", { ...fields, error: String(problem) });
       });
+  }
+
+  /**
+   * A follower that cannot be cut for damage that nobody can repair copies all of its log again, once nobody counts on it.
+   * Nobody can begin to: a leader takes in whom it has heard of in its leader epoch, and this one has not fetched since.
+   */
+  #beginAnew({ log, record, following, closed, topic, partition }: Partition): void {
+    const { self, logger, panic } = this.#options;
+    const { state } = record;
+    if (!log.uncut || closed || following === undefined || state === undefined) return;
+    if (state.isr.includes(self) || state.elr.includes(self)) return;
+    logger.error("a damaged log is begun anew", { topic, partition });
+    log.truncateFullyAndStartAt(log.logStartOffset).catch((error: unknown) => panic(error));
   }
 
   /** @returns the broker that had the batch; undefined when nobody gave one that fits */

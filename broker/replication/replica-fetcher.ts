@@ -163,8 +163,9 @@ export class ReplicaFetcher {
     const now = this.#context.scheduler.now();
     const wanted = new Map<string, PartitionFetch>();
     for (const [key, followed] of this.#followed) {
-      if (followed.busy || followed.notBefore > now) continue;
       const { log } = followed.partition;
+      // What is held for damage takes nothing, and may begin anew (see `DamageRepair`): it says nothing of what it has.
+      if (followed.busy || followed.notBefore > now || log.held) continue;
       // Not stable yet: something was appended by an answer that came in between; the next round has it.
       if (log.stableOffset < log.logEndOffset) continue;
       wanted.set(key, {

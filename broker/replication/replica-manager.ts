@@ -74,12 +74,13 @@ export class ReplicaManager implements Replicas {
     this.#store = options.store;
     this.#contact = options.contact;
     this.#ownEpoch = options.ownEpoch;
-    const { network, scheduler, logger } = options.environment;
+    const { network, scheduler, logger, panic } = options.environment;
     this.damage = new DamageRepair({
       self: options.self,
       network,
       scheduler,
       logger,
+      panic,
       endpoint: (id) => this.#endpoint(id),
     });
   }

@@ -1,15 +1,16 @@
-import { batchHeaderAt, batchSizeAt, crcMatches } from "../../broker/protocol/record-batch.ts";
+import { batchHeaderAt, batchSizeAt } from "../../broker/protocol/record-batch.ts";
 import type { HostedPartition } from "../../broker/replication/types.ts";
 import type { Random } from "../../lib/random.ts";
 import type { SimCluster } from "./cluster.ts";
 
-/** A batch in a closed segment. */
+/** A batch on stable storage. */
 interface Place {
   readonly brokerId: number;
   readonly path: string;
   readonly position: number;
   readonly size: number;
-  readonly lastOffset: number;
+  /** In a segment that is written to, or may be again: see `hot` of `BitRot.strike`. */
+  readonly hot: boolean;
 }
 
 /** Base offset and leader epoch are under no checksum, nor is the magic byte: their bits are left alone. */
@@ -17,14 +18,15 @@ const LENGTH_FIELD = { from: 8, to: 12 };
 const CHECKED_FROM = 17;
 
 /**
- * Bits that turn over on disk: in batches of segments that are closed for good,
- * that are committed and on stable storage of another in-sync
- * replica too, and in one replica of a partition at a time. More than that nobody promises to mend.
+ * Bits that turn over on disk: in batches that are committed and on stable storage of another in-sync replica too, and in
+ * one replica of a partition at a time. More than that nobody promises to mend.
  */
 export class BitRot {
   readonly #cluster: SimCluster;
   /** By `topicId/partition`. */
-  readonly #damaged = new Map<string, Place>();
+  readonly #damaged = new Map<string, Place & { readonly bytes: Uint8Array }>();
+  /** Brokers on which a hot place was ever damaged. */
+  readonly #hot = new Set<number>();
   count = 0;
 
   constructor(cluster: SimCluster) {
@@ -37,8 +39,21 @@ export class BitRot {
     return false;
   }
 
-  /** @returns what was damaged, or undefined when there was nothing that might be */
-  strike(id: number, random: Random): string | undefined {
+  /** Whether a start of the broker may have found that its volume is not what it was. */
+  mayDisown(id: number): boolean {
+    return this.#hot.has(id);
+  }
+
+  /**
+   * @param hot whether segments count that are written to or that a truncation may make active again: where damage there
+   * hides where such a segment ends, a broker that was killed takes its volume for a new one
+   * @returns what was damaged, or undefined when there was nothing that might be
+   */
+  strike(
+    id: number,
+    random: Random,
+    hot: boolean,
+  ): { readonly what: string; readonly hot: boolean } | undefined {
     const { broker, process, storage } = this.#cluster.at(id);
     if (broker === undefined || !process.alive) return undefined;
     const hosted = [...(broker.replicas?.all() ?? [])];
@@ -47,7 +62,7 @@ export class BitRot {
       if (partition === undefined) return undefined;
       const where = `${partition.topicId}/${String(partition.partition)}`;
       if (this.#isDamaged(where)) continue;
-      const places = this.#places(id, partition);
+      const places = this.#places(id, partition).filter((place) => hot || !place.hot);
       const place = places[random.below(Math.max(1, places.length))];
       if (place === undefined) continue;
       const { from, to } = LENGTH_FIELD;
@@ -56,9 +71,14 @@ export class BitRot {
           ? from + random.below(to - from)
           : CHECKED_FROM + random.below(place.size - CHECKED_FROM);
       storage.corrupt(place.path, place.position + within, 1 << random.below(8));
-      this.#damaged.set(where, place);
+      const { current } = storage.content(place.path) ?? {};
+      const bytes = current?.slice(place.position, place.position + place.size);
+      if (bytes === undefined) return undefined;
+      this.#damaged.set(where, { ...place, bytes });
       this.count++;
-      return `${place.path}: the batch at ${String(place.position)}, byte ${String(within)}`;
+      if (place.hot) this.#hot.add(id);
+      const what = `${place.path}: the batch at ${String(place.position)}, byte ${String(within)}`;
+      return { what, hot: place.hot };
     }
     return undefined;
   }
@@ -73,15 +93,23 @@ export class BitRot {
     const places: Place[] = [];
     // The last segment is the active one; no truncation goes below the high watermark and makes another one active.
     const bases = files.map((path) => Number(path.slice(directory.length, -".log".length)));
-    const cold = files.filter((_path, at) => (bases[at + 1] ?? Infinity) < log.highWatermark);
-    for (const path of cold) {
-      const bytes = storage.settled(path) ?? new Uint8Array(0);
-      for (let position = 0; position < bytes.length;) {
-        const size = batchSizeAt(bytes, position);
-        if (size === undefined || size <= CHECKED_FROM || position + size > bytes.length) break;
-        const { lastOffset } = batchHeaderAt(bytes, position, size);
-        if (lastOffset < limit) places.push({ brokerId: id, path, position, size, lastOffset });
-        position += size;
+    for (const [at, path] of files.entries()) {
+      const { current, stable } = storage.content(path) ?? {};
+      if (current === undefined || stable === undefined) continue;
+      const hot = (bases[at + 1] ?? Infinity) >= log.highWatermark;
+      for (let position = 0; position < stable.length;) {
+        const size = batchSizeAt(stable, position);
+        if (size === undefined || size <= CHECKED_FROM || position + size > stable.length) break;
+        const { lastOffset } = batchHeaderAt(stable, position, size);
+        const end = position + size;
+        const settled = Buffer.compare(
+          stable.subarray(position, end),
+          current.subarray(position, end),
+        );
+        if (lastOffset < limit && settled === 0) {
+          places.push({ brokerId: id, path, position, size, hot });
+        }
+        position = end;
       }
     }
     return places;
@@ -106,15 +134,12 @@ export class BitRot {
     const place = this.#damaged.get(where);
     if (place === undefined) return false;
     const { storage } = this.#cluster.at(place.brokerId);
-    const bytes = storage.settled(place.path);
-    if (bytes !== undefined) {
-      const batch = bytes.subarray(place.position, place.position + place.size);
-      const whole =
-        batchSizeAt(batch, 0) === place.size &&
-        batch.length === place.size &&
-        crcMatches(batch, batchHeaderAt(batch, 0, place.size));
-      if (!whole) return true;
-    } else if (storage.paths().includes(place.path)) return true;
+    const { current, stable } = storage.content(place.path) ?? {};
+    const end = place.position + place.size;
+    for (const bytes of [current, stable]) {
+      const there = bytes?.subarray(place.position, end) ?? new Uint8Array(0);
+      if (Buffer.compare(there, place.bytes) === 0) return true;
+    }
     this.#damaged.delete(where);
     return false;
   }

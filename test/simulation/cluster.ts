@@ -48,6 +48,8 @@ export interface SimBroker {
   gone: boolean;
   /** It has not been able to start since its volume was lost. */
   volumeLost: boolean;
+  /** The volume as it knew it last. */
+  storageId: string | undefined;
 }
 
 /** Brokers, operator and API store of one simulated cluster. */
@@ -108,6 +110,7 @@ export class SimCluster {
       down: true,
       gone: id >= shape.initialBrokers,
       volumeLost: false,
+      storageId: undefined,
     }));
   }
 
@@ -244,10 +247,32 @@ export class SimCluster {
     this.network.darken(one.host);
     this.kill(id);
     one.storage.wipe();
+    one.storageId = undefined;
+    this.#lost(one);
+    this.#history.add(`lose the volume of ${one.host}`);
+  }
+
+  /**
+   * A broker has opened its volume. @returns whether it has given up the one that it had, or what was left of it: then
+   * it is as good as lost
+   */
+  opened(one: SimBroker, storageId: string): boolean {
+    const before = one.storageId;
+    if (before === storageId) return false;
+    one.storageId = storageId;
+    if (before === undefined) return false;
+    this.#history.add(`${one.host} takes its volume for a new one`);
+    if (!this.rot.mayDisown(one.id)) {
+      this.#report("L2", `${one.host} takes its volume for a new one, and nothing was damaged`);
+    }
+    this.#lost(one);
+    return true;
+  }
+
+  #lost(one: SimBroker): void {
     one.volumeLost = true;
     this.volumesLost++;
-    this.onceLost.add(id);
-    this.#history.add(`lose the volume of ${one.host}`);
+    this.onceLost.add(one.id);
   }
 
   /** SIGTERM, and what follows. */

@@ -266,8 +266,12 @@ export const FAULT_KINDS: readonly FaultKind[] = [
       // As much of a loss as a volume, for one partition.
       if (cluster.lostSinceWhole > 0 && !cluster.isWhole()) return;
       if (cluster.brokers.some(({ volumeLost }) => volumeLost)) return;
-      const what = cluster.rot.strike(id, random);
-      if (what !== undefined) log(`a bit turns over on ${cluster.at(id).host}: ${what}`);
+      const minimum = Math.min(...cluster.shape.topics.map((topic) => topic.minInSyncReplicas));
+      const found = cluster.rot.strike(id, random, minimum > 1 && cluster.isWhole());
+      if (found === undefined) return;
+      // All of the broker's volume may be given up for it.
+      if (found.hot) cluster.lostSinceWhole = 1;
+      log(`a bit turns over on ${cluster.at(id).host}: ${found.what}`);
     },
   },
   {

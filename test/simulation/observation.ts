@@ -49,6 +49,10 @@ export function observe(options: {
     const { process, broker, host } = one;
     if (!process.ran || broker === undefined || !process.alive) return undefined;
     process.ran = false;
+    if (broker.logs !== undefined && cluster.opened(one, broker.logs.storageId)) {
+      forgotten.add(one.id);
+      observer.forget(one.id);
+    }
     const found = observer.look(one);
     watermarks.look(broker, `${host}(${String(process.incarnation)})`);
     return found?.then(() => {

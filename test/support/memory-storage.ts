@@ -120,11 +120,15 @@ export class MemoryStorage {
     this.#directories = new Set([""]);
   }
 
-  /** What a file has, if all of it has been synced. */
-  settled(path: string): Uint8Array | undefined {
+  /** What a file has, and what a crash would leave of it for certain; undefined when there is no such file. */
+  content(path: string): { readonly current: Uint8Array; readonly stable: Uint8Array } | undefined {
     const inode = this.#names.get(normal(path));
-    if (inode === undefined || inode.unsynced.length > 0) return undefined;
-    return inode.current.bytes.subarray(0, inode.current.size);
+    if (inode === undefined) return undefined;
+    const { current, stable } = inode;
+    return {
+      current: current.bytes.subarray(0, current.size),
+      stable: stable.bytes.subarray(0, stable.size),
+    };
   }
 
   /** Changes bits of one byte of a file behind everybody's back. */

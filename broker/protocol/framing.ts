@@ -6,8 +6,8 @@ const NO_BUFFER = new Uint8Array(0);
 
 /** Where the memory of unfinished frames comes from. */
 export interface FrameBuffers {
-  /** A buffer of at least `bytes`, with any content. */
-  take(bytes: number): Uint8Array;
+  /** A buffer of at least `bytes`, with any content; of `wanted`, which are claimed to follow, if that costs nothing. */
+  take(bytes: number, wanted: number): Uint8Array;
   give(buffer: Uint8Array): void;
 }
 
@@ -18,8 +18,8 @@ const fresh: FrameBuffers = {
 
 /**
  * Chunks of a byte stream in, whole frames out. A frame that lies whole in a chunk is handed out as a view of it; any
- * other is collected in a buffer that grows with the bytes that have come, never with the length that was claimed.
- * (core)
+ * other is collected in a buffer that grows with the bytes that have come, not with the length that was claimed,
+ * unless whoever gives the buffers has one to spare. (core)
  */
 export class FrameSplitter {
   readonly #maxFrameBytes: number;
@@ -101,7 +101,7 @@ export class FrameSplitter {
       needed,
       Math.min(target, Math.max(FIRST_CAPACITY, 2 * this.#buffer.length)),
     );
-    const buffer = this.#buffers.take(grown);
+    const buffer = this.#buffers.take(grown, target);
     buffer.set(this.#buffer.subarray(0, this.#filled));
     this.#giveBuffer();
     this.#buffer = buffer;

@@ -1,5 +1,6 @@
 import type net from "node:net";
 import type { Logger } from "../../../lib/logger.ts";
+import { pageMemory } from "../../../lib/page-memory.ts";
 import type { Millis } from "../../../lib/units.ts";
 import { FrameSplitter } from "../../protocol/framing.ts";
 import { MalformedError } from "../../protocol/reader.ts";
@@ -10,7 +11,7 @@ import type { TcpChannel } from "./tcp-channel.ts";
 const SCRATCH_BYTES = 64 * 1024;
 
 /** One receive buffer for all connections: what arrives is handled, or copied, before the next read. */
-const scratch = new Uint8Array(SCRATCH_BYTES);
+const scratch = pageMemory(SCRATCH_BYTES);
 
 /** Where a socket's bytes go: through the splitter to the channel's handlers (edge). */
 export class Receiver {

@@ -7,6 +7,7 @@ import type { ListenerLimits } from "../../../../broker/network/listener-limits.
 import { RequestMemory } from "../../../../broker/network/request-memory.ts";
 import { type AnsweredClient, SlowClients } from "../../../../broker/network/slow-clients.ts";
 import { Gate } from "../../../../lib/gate.ts";
+import { MIB } from "../../../../lib/units.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 import { FakeChannel, KeptLog, METADATA, requestFrame, served, bareServices } from "./fakes.ts";
 
@@ -239,6 +240,21 @@ describe("request memory", () => {
     for (const buffer of taken) memory.give(buffer);
     assert.equal(memory.keptBytes, 8 * 1024 * 1024);
     assert.equal(memory.usedBytes, 0);
+  });
+
+  it("gives one that will be large all of its memory at once while there is plenty, of eight slots", () => {
+    const memory = new RequestMemory(32 * MIB);
+    assert.equal(memory.take(5000, 60_000).length, 8192, "not large");
+    assert.equal(memory.take(5000, 2 * MIB).length, 8192, "too large");
+    const slots = Array.from({ length: 8 }, () => memory.take(5000, 800_000));
+    assert.deepEqual(new Set(slots.map(({ length }) => length)), new Set([MIB]));
+    assert.equal(new Set(slots.map(({ byteOffset }) => byteOffset)).size, 8);
+    assert.equal(memory.usedBytes, 8 * MIB + 2 * 8192);
+    assert.equal(memory.take(5000, 800_000).length, 8192, "there are no more");
+    for (const slot of slots) memory.give(slot);
+    assert.equal(memory.take(100_000).length, MIB);
+    memory.hold(16 * MIB);
+    assert.equal(memory.take(5000, 800_000).length, 8192, "half of the limit is used");
   });
 
   it("over its limit lets one at a time go on, the next when that one is done", () => {

@@ -1,4 +1,4 @@
-import type { KubeObject } from "../kube/objects.ts";
+import type { Condition, KubeObject } from "../kube/objects.ts";
 import type { Bytes } from "../lib/units.ts";
 
 /** The broker's number: the ordinal of its pod. */
@@ -18,13 +18,18 @@ export interface StorageIncarnation {
   readonly generation: number;
 }
 
+/** Running: it may lead. Draining: it asked to have its leaderships moved. Fenced: it serves nobody. */
+export type BrokerState = "running" | "fenced" | "draining";
+
 /**
- * One broker's registration: written by the broker itself, but for `state`, which the controller writes.
+ * One broker's registration: written by the broker itself, but for `state` and what follows from it in `conditions`, which
+ * the controller writes.
  * Named `<cluster>-<id>`; owned by the BrokerCluster.
  */
 export interface BrokerObject extends KubeObject {
   readonly spec: { readonly cluster: string; readonly id: BrokerId };
   readonly status?: {
+    readonly observedGeneration?: number;
     /** Bumped by compare-and-swap at each start: an older process with this id is thereby fenced. */
     readonly epoch: number;
     /** The storage whose content the recorded ISRs may count on; changed last in a start on a new volume. */
@@ -33,6 +38,8 @@ export interface BrokerObject extends KubeObject {
     readonly rack?: string;
     readonly version?: string;
     readonly disk?: { readonly usedBytes: Bytes; readonly capacityBytes: Bytes };
-    readonly state?: "running" | "fenced" | "draining";
+    readonly state?: BrokerState;
+    /** Ready, Reconciling and Stalled, as kstatus reads them. */
+    readonly conditions?: readonly Condition[];
   };
 }

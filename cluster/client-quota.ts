@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { KubeObject } from "../kube/objects.ts";
+import type { Condition, KubeObject } from "../kube/objects.ts";
 
 /** In place of a name: whoever has no quota of its own (Kafka's default entity). */
 export const DEFAULT_ENTITY = "<default>";
@@ -31,6 +31,18 @@ export interface ClientQuota extends KubeObject {
     readonly entity: QuotaEntity;
     readonly limits?: QuotaLimits;
   };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly conditions?: readonly Condition[];
+  };
+}
+
+/** The order in which quotas of one entity count: the first one alone does. */
+export function byAge({ metadata: a }: KubeObject, { metadata: b }: KubeObject): number {
+  const first = a.creationTimestamp ?? "";
+  const second = b.creationTimestamp ?? "";
+  if (first !== second) return first < second ? -1 : 1;
+  return a.name < b.name ? -1 : 1;
 }
 
 /** One text for each entity. */

@@ -5,6 +5,7 @@ import type { BrokerObject } from "./broker.ts";
 import type { ClientQuota } from "./client-quota.ts";
 import type { PartitionSlice } from "./partition-slice.ts";
 import type { Topic } from "./topic.ts";
+import type { User } from "./user.ts";
 
 export const GROUP = "forebay.dev";
 export const VERSION = "v1alpha1";
@@ -39,6 +40,12 @@ export const clientQuotas: Resource<ClientQuota> = {
   version: VERSION,
   plural: "clientquotas",
   kind: "ClientQuota",
+};
+export const users: Resource<User> = {
+  group: GROUP,
+  version: VERSION,
+  plural: "users",
+  kind: "User",
 };
 export const leases: Resource<Lease> = {
   group: "coordination.k8s.io",

@@ -4,6 +4,7 @@ import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
 import { createCaches } from "./caches.ts";
 import { startBrokerClusterController } from "./controllers/broker-cluster-controller.ts";
+import { startClientController } from "./controllers/client-controller.ts";
 import { startReassignmentController } from "./controllers/reassignment-controller.ts";
 import { startTopicController } from "./controllers/topic-controller.ts";
 
@@ -44,6 +45,7 @@ export function startOperator(options: OperatorOptions): Operator {
     startBrokerClusterController(options, caches),
     startTopicController(options, caches),
     startReassignmentController(options, caches),
+    startClientController(options, caches),
   ];
   caches.start();
   return {

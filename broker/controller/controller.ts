@@ -1,4 +1,5 @@
-import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
+import { brokerConditions } from "../../cluster/broker-conditions.ts";
+import type { BrokerEndpoint, BrokerId, BrokerState } from "../../cluster/broker.ts";
 import { type ElectionRules, initialState } from "../../cluster/partition-change.ts";
 import { NO_LEADER } from "../../cluster/partition-slice.ts";
 import { brokers, partitionSlices } from "../../cluster/resources.ts";
@@ -7,6 +8,7 @@ import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
+import type { BrokerImage } from "../metadata/view.ts";
 import type { Network } from "../network/frame-channel.ts";
 import type { LeadershipStore } from "../replication/leadership-store.ts";
 import { BrokerSessions } from "./broker-sessions.ts";
@@ -415,7 +417,7 @@ export class Controller {
         session.state === "dead" ? "fenced" : session.draining ? "draining" : "running";
       if (broker.state === wanted) continue;
       this.#statePatches.add(session.id);
-      this.#patchState(session.id, session.epoch, wanted)
+      this.#patchState(broker, wanted)
         .then(() => {
           if (wanted === "draining" && this.#active) this.#planSweep(true);
         })
@@ -432,8 +434,11 @@ export class Controller {
     }
   }
 
-  async #patchState(id: BrokerId, epoch: number, state: string): Promise<void> {
-    const { kube, namespace, clusterName, image } = this.#options;
+  async #patchState(
+    { id, epoch, conditions, generation }: BrokerImage,
+    state: BrokerState,
+  ): Promise<void> {
+    const { kube, namespace, clusterName, image, scheduler } = this.#options;
     const written = await kube.jsonPatch(
       brokers,
       namespace,
@@ -441,6 +446,11 @@ export class Controller {
       [
         { op: "test", path: "/status/epoch", value: epoch },
         { op: "replace", path: "/status/state", value: state },
+        {
+          op: "add",
+          path: "/status/conditions",
+          value: brokerConditions(state, conditions, generation, scheduler.wallNow()),
+        },
       ],
       { subresource: "status" },
     );

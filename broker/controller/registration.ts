@@ -4,6 +4,7 @@ import type {
   BrokerObject,
   StorageIncarnation,
 } from "../../cluster/broker.ts";
+import { brokerConditions } from "../../cluster/broker-conditions.ts";
 import { restart } from "../../cluster/partition-change.ts";
 import {
   API_VERSION,
@@ -123,18 +124,26 @@ async function bumpEpoch(options: RegistrationOptions): Promise<BrokerObject> {
     if (!(error instanceof NotFoundError)) throw error;
     object = await create(options);
   }
+  const { generation } = object.metadata;
   const written = await kube.replace(
     brokers,
     namespace,
     {
       ...object,
       status: {
+        ...(generation === undefined ? {} : { observedGeneration: generation }),
         ...(object.status?.storage === undefined ? {} : { storage: object.status.storage }),
         epoch: (object.status?.epoch ?? 0) + 1,
         endpoints: options.endpoints,
         ...(options.rack === undefined ? {} : { rack: options.rack }),
         version: options.version,
         state: "fenced",
+        conditions: brokerConditions(
+          "fenced",
+          object.status?.conditions,
+          generation,
+          options.scheduler.wallNow(),
+        ),
       },
     },
     { subresource: "status" },

@@ -200,6 +200,8 @@ export class MetadataImage implements MetadataView {
       rack: object.status?.rack,
       state: object.status?.state ?? "fenced",
       fenced: (object.status?.state ?? "fenced") === "fenced",
+      conditions: object.status?.conditions,
+      generation: object.metadata.generation,
     });
     this.#notify([], []);
   }

@@ -1,5 +1,6 @@
 import type { Assignments } from "../../cluster/assignments.ts";
-import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
+import type { BrokerEndpoint, BrokerId, BrokerState } from "../../cluster/broker.ts";
+import type { Condition } from "../../kube/objects.ts";
 
 /** A registered broker as this broker sees it. */
 export interface BrokerImage {
@@ -8,9 +9,13 @@ export interface BrokerImage {
   readonly endpoints: readonly BrokerEndpoint[];
   readonly rack: string | undefined;
   /** As the controller last recorded it. */
-  readonly state: "running" | "fenced" | "draining";
+  readonly state: BrokerState;
   /** Not serving: left out of Metadata answers and never elected. */
   readonly fenced: boolean;
+  /** As its object has them: whoever changes the state writes them anew. */
+  readonly conditions: readonly Condition[] | undefined;
+  /** metadata.generation of its object. */
+  readonly generation: number | undefined;
 }
 
 export interface PartitionImage {

@@ -1,4 +1,5 @@
 import {
+  byAge,
   type ClientQuota,
   DEFAULT_ENTITY,
   entityKey,
@@ -107,11 +108,4 @@ export class QuotaTable {
   #changed(): void {
     for (const listener of [...this.#listeners]) listener();
   }
-}
-
-function byAge({ metadata: a }: ClientQuota, { metadata: b }: ClientQuota): number {
-  const first = a.creationTimestamp ?? "";
-  const second = b.creationTimestamp ?? "";
-  if (first !== second) return first < second ? -1 : 1;
-  return a.name < b.name ? -1 : 1;
 }

@@ -4,7 +4,7 @@ import type { Condition } from "../../kube/objects.ts";
 import type { EpochMillis } from "../../lib/units.ts";
 import type { StatefulSet } from "../resources/workloads.ts";
 import type { ClusterFinding } from "./cluster-finding.ts";
-import { kstatus, withConditions, type WantedCondition } from "./conditions.ts";
+import { kstatus, withConditions, type WantedCondition } from "../../cluster/conditions.ts";
 import { interruptionCondition, named } from "./interruption-condition.ts";
 import { listenersCondition } from "./listeners-condition.ts";
 import { pausedCondition } from "./paused-condition.ts";

@@ -1,4 +1,4 @@
-import type { WantedCondition } from "./conditions.ts";
+import type { WantedCondition } from "../../cluster/conditions.ts";
 
 const MAX_NAMED = 20;
 

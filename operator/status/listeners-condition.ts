@@ -1,4 +1,4 @@
-import type { WantedCondition } from "./conditions.ts";
+import type { WantedCondition } from "../../cluster/conditions.ts";
 import { named } from "./interruption-condition.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { WantedCondition } from "./conditions.ts";
+import type { WantedCondition } from "../../cluster/conditions.ts";
 
 /** Annotation of a BrokerCluster or a Topic: the operator lets it be while its value is `true`. */
 export const PAUSED = "forebay.dev/paused";

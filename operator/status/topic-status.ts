@@ -2,7 +2,7 @@ import { NO_LEADER, type PartitionSlice } from "../../cluster/partition-slice.ts
 import type { Topic } from "../../cluster/topic.ts";
 import type { EpochMillis } from "../../lib/units.ts";
 import type { TopicRefusal, TopicShape } from "../plan/topic-shape.ts";
-import { kstatus, withConditions } from "./conditions.ts";
+import { kstatus, withConditions } from "../../cluster/conditions.ts";
 
 export type TopicStatus = NonNullable<Topic["status"]>;
 

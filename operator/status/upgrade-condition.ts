@@ -1,5 +1,5 @@
 import { RESTART } from "../resources/pod-template.ts";
-import type { WantedCondition } from "./conditions.ts";
+import type { WantedCondition } from "../../cluster/conditions.ts";
 
 /**
  * UpgradeAvailable: there only while this operator would have the pods otherwise than they are. A new operator restarts

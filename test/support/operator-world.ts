@@ -2,7 +2,7 @@ import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import { API_VERSION, brokerClusters, partitionSlices, topics } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi, Resource } from "../../kube/api.ts";
-import { ConflictError } from "../../kube/errors.ts";
+import { ConflictError, NotFoundError } from "../../kube/errors.ts";
 import type { Condition, KubeObject } from "../../kube/objects.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { seededRandom } from "../../lib/random.ts";
@@ -30,6 +30,8 @@ export interface OperatorWorldOptions {
   readonly kill?: { readonly write: number; readonly fate: Exclude<Fate, "made"> };
   /** Operators that act at the same time, as none but a broken Lease would let them; default 1. */
   readonly operators?: number;
+  /** Kinds that the API does not know, as one whose resource definitions are older. */
+  readonly missing?: readonly string[];
 }
 
 /**
@@ -75,7 +77,7 @@ export class OperatorWorld {
   /** @returns by what it is ended */
   startOperator(): number {
     const id = this.#started++;
-    const { kill } = this.#options;
+    const { kill, missing = [] } = this.#options;
     const api = mortalApi(
       this.kube,
       (write) => {
@@ -91,7 +93,13 @@ export class OperatorWorld {
       },
     );
     const operator: Operator = startOperator({
-      kube: api.kube,
+      kube: {
+        ...api.kube,
+        list: (resource, ...rest) =>
+          missing.includes(resource.kind)
+            ? Promise.reject(new NotFoundError(404, "NotFound", "there is no such kind"))
+            : api.kube.list(resource, ...rest),
+      },
       namespace: "",
       scheduler: this.scheduler,
       random: this.#random,

@@ -2,8 +2,16 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
-import { API_VERSION, brokerClusters, CLUSTER_LABEL, topics } from "../../../cluster/resources.ts";
+import {
+  API_VERSION,
+  brokerClusters,
+  clientQuotas,
+  CLUSTER_LABEL,
+  topics,
+  users,
+} from "../../../cluster/resources.ts";
 import type { KubeApi, Resource } from "../../../kube/api.ts";
+import type { KubeObject } from "../../../kube/objects.ts";
 import { silentLogger } from "../../../lib/logger.ts";
 import { seededRandom } from "../../../lib/random.ts";
 import { createMemoryKubeApi } from "../../../local/api/memory-kube-api.ts";
@@ -107,6 +115,19 @@ describe("rights of the operator", () => {
         spec: { cluster: "c", topicName: "c", partitions: 1 },
       }),
     );
+    for (const [resource, spec] of [
+      [users, { cluster: "c" }],
+      [clientQuotas, { cluster: "c", entity: { user: "u" } }],
+    ] as const) {
+      const { kind } = resource;
+      const client: KubeObject & { readonly spec: unknown } = {
+        apiVersion: API_VERSION,
+        kind,
+        metadata,
+        spec,
+      };
+      await scheduler.until(kube.create<KubeObject>(resource, "default", client));
+    }
     await scheduler.advance(20_000);
     const now = await scheduler.until(kube.get(brokerClusters, "default", "c"));
     const changed = { ...now, spec: { brokers: 1, listeners: [] } };
@@ -122,6 +143,8 @@ describe("rights of the operator", () => {
       "patch apps/statefulsets",
       "patch rbac.authorization.k8s.io/roles",
       "update forebay.dev/brokerclusters/status",
+      "update forebay.dev/users/status",
+      "update forebay.dev/clientquotas/status",
       "create /events",
       "delete /services",
     ]) {

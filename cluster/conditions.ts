@@ -1,6 +1,6 @@
-import type { Condition } from "../../kube/objects.ts";
-import { secondTime } from "../../lib/clock.ts";
-import type { EpochMillis } from "../../lib/units.ts";
+import type { Condition } from "../kube/objects.ts";
+import { secondTime } from "../lib/clock.ts";
+import type { EpochMillis } from "../lib/units.ts";
 
 /** A condition as it is to be; times and generation are filled in by `withConditions`. */
 export type WantedCondition = Pick<Condition, "type" | "status" | "reason" | "message">;

@@ -4,6 +4,7 @@ import type { FetchRequest } from "./protocol/messages/fetch.ts";
 import { ZERO_UUID } from "./protocol/schema.ts";
 import type { Random } from "../lib/random.ts";
 import { type Millis, MINUTE } from "../lib/units.ts";
+import { SessionMoves, type WatchPartition } from "./session-moves.ts";
 
 /** What is to be fetched of one partition, and what its reader was last told. */
 export interface FetchPartition {
@@ -15,6 +16,8 @@ export interface FetchPartition {
   lastFetchedEpoch: number;
   logStartOffset: number;
   maxBytes: number;
+  /** A replica's: leader epoch in which this was taken as its acknowledgement, -1 when it was not. */
+  acceptedIn: number;
   /** Told in the last answer of the session; an incremental answer leaves out what is the same. */
   told: { highWatermark: number; logStartOffset: number } | undefined;
 }
@@ -27,6 +30,9 @@ export interface FetchScope {
   readonly sessionId: number;
   /** Only what changed is answered. */
   readonly incremental: boolean;
+  /** Of a replica's session: which of its partitions are to be looked at, and how to find one by its key. */
+  readonly moves?: SessionMoves;
+  readonly at?: (key: string) => FetchPartition | undefined;
   /** Records of the partition are in the answer: in the session's next fetch it is read after the others. */
   readonly served: (partition: FetchPartition) => void;
 }
@@ -38,6 +44,8 @@ export interface FetchAsker {
   /** The request names topics by id (version 13 and later, KIP-516). */
   readonly topicIds: boolean;
   readonly now: Millis;
+  /** Of a replica: its session is told what moves, so that a fetch need not look at all that is at rest. */
+  readonly watch?: WatchPartition;
 }
 
 interface Session {
@@ -48,6 +56,7 @@ interface Session {
   usedAt: Millis;
   epoch: number;
   readonly partitions: Map<string, FetchPartition>;
+  readonly moves?: SessionMoves;
 }
 
 const FINAL_EPOCH = -1;
@@ -98,6 +107,7 @@ export class FetchSessionCache {
         lastFetchedEpoch: one.lastFetchedEpoch,
         logStartOffset: one.logStartOffset,
         maxBytes: one.partitionMaxBytes,
+        acceptedIn: -1,
         told: undefined,
       })),
     );
@@ -124,12 +134,15 @@ export class FetchSessionCache {
     const before = session.partitions.size;
     for (const topic of request.forgottenTopicsData) {
       for (const partition of topic.partitions) {
-        session.partitions.delete(keyOf(topic.topic, topic.topicId, partition));
+        const key = keyOf(topic.topic, topic.topicId, partition);
+        session.partitions.delete(key);
+        session.moves?.forgot(key);
       }
     }
     for (const one of asked) {
-      const key = keyOf(one.topic, one.topicId, one.partition);
+      const key = keyOfPartition(one);
       session.partitions.set(key, { ...one, told: session.partitions.get(key)?.told });
+      session.moves?.asked(key, one);
     }
     this.#partitions += session.partitions.size - before;
     if (this.#partitions > this.#maxPartitions) {
@@ -141,14 +154,14 @@ export class FetchSessionCache {
   }
 
   #create(asked: readonly FetchPartition[], asker: FetchAsker): Session | undefined {
-    const partitions = new Map(
-      asked.map((one) => [keyOf(one.topic, one.topicId, one.partition), one]),
-    );
+    const partitions = new Map(asked.map((one) => [keyOfPartition(one), one]));
     if (this.#partitions + partitions.size > this.#maxPartitions) return undefined;
     if (!this.#makeRoom(partitions.size, asker)) return undefined;
     let id = 0;
     while (id === 0 || this.#sessions.has(id)) id = 1 + this.#random.below(MAX_EPOCH - 1);
-    const { privileged, topicIds, now } = asker;
+    const { privileged, topicIds, now, watch } = asker;
+    const moves = watch === undefined ? undefined : new SessionMoves(watch);
+    for (const [key, one] of partitions) moves?.asked(key, one);
     const session: Session = {
       id,
       privileged,
@@ -157,6 +170,7 @@ export class FetchSessionCache {
       usedAt: now,
       epoch: 1,
       partitions,
+      ...(moves === undefined ? {} : { moves }),
     };
     this.#sessions.set(id, session);
     this.#partitions += partitions.size;
@@ -183,17 +197,29 @@ export class FetchSessionCache {
     return true;
   }
 
+  /** Its client is gone and will not come back to it. */
+  close(id: number): void {
+    const session = this.#sessions.get(id);
+    if (session !== undefined) this.#remove(session);
+  }
+
   #remove(session: Session): void {
-    this.#sessions.delete(session.id);
+    if (!this.#sessions.delete(session.id)) return;
     this.#partitions -= session.partitions.size;
+    session.moves?.end();
   }
 }
 
-function scopeOf({ id, partitions }: Session): Pick<FetchScope, "sessionId" | "served"> {
+function scopeOf({
+  id,
+  partitions,
+  moves,
+}: Session): Pick<FetchScope, "sessionId" | "served" | "moves" | "at"> {
   return {
     sessionId: id,
-    served: ({ topic, topicId, partition }) => {
-      const key = keyOf(topic, topicId, partition);
+    ...(moves === undefined ? {} : { moves, at: (key: string) => partitions.get(key) }),
+    served: (served) => {
+      const key = keyOfPartition(served);
       // Possibly another than was served: a later request may have changed it meanwhile.
       const present = partitions.get(key);
       if (present === undefined) return;
@@ -210,6 +236,15 @@ function worth({ privileged, partitions }: Session): number {
 /** A replica's session is worth more than any consumer's, and among equals the one with more partitions. */
 function valueOf(privileged: boolean, partitions: number): number {
   return (privileged ? 2 ** 32 : 0) + partitions;
+}
+
+/** By which a session knows one of its partitions. */
+export function keyOfPartition({
+  topic,
+  topicId,
+  partition,
+}: Pick<FetchPartition, "topic" | "topicId" | "partition">): string {
+  return keyOf(topic, topicId, partition);
 }
 
 function keyOf(topic: string, topicId: string, partition: number): string {

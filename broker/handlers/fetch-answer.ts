@@ -6,7 +6,7 @@ import type { FetchPartition, FetchScope } from "../fetch-session.ts";
 import type { EpochEnd, LogRead } from "../log/types.ts";
 import type { HostedPartition } from "../replication/types.ts";
 import { codeOf, LeaderHints } from "./common.ts";
-import type { RequestContext } from "./handler.ts";
+import { HeldAnswer, type RequestContext } from "./handler.ts";
 
 export type FetchAnswer = InputOf<typeof fetchResponse>;
 type TopicAnswer = NonNullable<FetchAnswer["responses"]>[number];
@@ -128,4 +128,35 @@ function foundAnswer(
     ...(preferred === undefined ? {} : { preferredReadReplica: preferred }),
     records: read === undefined ? NO_RECORDS : read.parts,
   };
+}
+
+/** The answer with the memory of what was read, which is given back also when there is no answer. */
+export function held(found: readonly Found[], answer: () => FetchAnswer): HeldAnswer<FetchAnswer> {
+  const release = (): void => {
+    releaseAll(found);
+  };
+  try {
+    return new HeldAnswer(answer(), release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** There is something for the follower, or was no room or memory to read it. */
+export function hasNews(one: Found): boolean {
+  const { asked, partition, error, diverging, read } = one;
+  return (
+    error !== undefined ||
+    diverging !== undefined ||
+    (read?.bytes ?? 0) > 0 ||
+    asked.told?.highWatermark !== partition?.highWatermark ||
+    asked.told?.logStartOffset !== partition?.log.logStartOffset ||
+    isCut(one)
+  );
+}
+
+/** There are records, and none of them was read. */
+export function isCut({ asked, seen, read }: Found): boolean {
+  return seen !== undefined && read?.bytes === 0 && seen.end > asked.fetchOffset;
 }

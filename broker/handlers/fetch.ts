@@ -2,7 +2,7 @@ import type { BrokerId } from "../../cluster/broker.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type { FetchRequest } from "../protocol/messages/fetch.ts";
 import { ProtocolError } from "../errors.ts";
-import type { FetchPartition, FetchScope } from "../fetch-session.ts";
+import { type FetchPartition, type FetchScope, keyOfPartition } from "../fetch-session.ts";
 import { CHUNK_BYTES } from "../log/read-buffers.ts";
 import type { EpochEnd, LogRead, PartitionLog } from "../log/types.ts";
 import { divergence } from "../replication/follower-replica.ts";
@@ -21,17 +21,20 @@ import {
   fetchAnswer,
   type FetchAnswer,
   type Found,
+  hasNews,
+  held,
+  isCut,
   type ReadMark,
   releaseAll,
 } from "./fetch-answer.ts";
 import { NOTHING_READ, readCounted } from "./fetch-memory.ts";
-import { HeldAnswer, type HoldingHandler, type RequestContext } from "./handler.ts";
+import { fetchScope } from "./fetch-scope.ts";
+import { untilWoken } from "./fetch-wait.ts";
+import type { HoldingHandler, RequestContext } from "./handler.ts";
 
 const READ_COMMITTED = 1;
 /** First version that may be sent to a nearer replica, and read from a follower (KIP-392). */
 const NEAREST_REPLICA = 11;
-/** First version that names topics by id (KIP-516). */
-const TOPIC_IDS = 13;
 
 /**
  * Long-polling fetch of consumers, from leaders and followers (KIP-392), and of followers on the internal listener (KIP-74,
@@ -55,11 +58,7 @@ export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
   const debt = quotas?.fetchDebt(quotaClientOf(context), scheduler.now()) ?? 0;
   // Nothing is read for it, and a session is not begun with an answer that lacks its partitions.
   if (debt > 0 && request.sessionEpoch <= 0) return { throttleTimeMs: debt };
-  const scope = services.fetchSessions.resolve(request, {
-    privileged: replicaId >= 0,
-    topicIds: version >= TOPIC_IDS,
-    now: scheduler.now(),
-  });
+  const scope = fetchScope(context, request, replicaId, version);
   if (debt > 0) return { throttleTimeMs: debt, sessionId: scope.sessionId };
   const fetch = new Fetch(context, request, replicaId, scope, version);
   const stopWatching = context.connection?.whenClosed(() => {
@@ -69,7 +68,7 @@ export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
     const refused = fetch.begin();
     const deadline = scheduler.now() + request.maxWaitMs;
     let found = await fetch.look(refused);
-    while (!fetch.enough(found) && scheduler.now() < deadline) {
+    while (!fetch.enough(found) && !fetch.hurried && scheduler.now() < deadline) {
       releaseAll(found);
       if (!fetch.abandoned) await fetch.wait(found, deadline - scheduler.now());
       // Nobody is there to be answered: what is sent goes nowhere.
@@ -78,6 +77,7 @@ export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
     }
     return held(found, () => {
       const answer = fetchAnswer(context, request, replicaId, scope, found, version);
+      fetch.told(found);
       if (quotas === undefined) return answer;
       const bytes = found.reduce((sum, { read }) => sum + (read?.bytes ?? 0), 0);
       const now = scheduler.now();
@@ -88,19 +88,6 @@ export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
     fetch.giveUpPromise();
   }
 };
-
-/** The answer with the memory of what was read, which is given back also when there is no answer. */
-function held(found: readonly Found[], answer: () => FetchAnswer): HeldAnswer<FetchAnswer> {
-  const release = (): void => {
-    releaseAll(found);
-  };
-  try {
-    return new HeldAnswer(answer(), release);
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
 
 class Fetch {
   readonly #context: RequestContext;
@@ -115,7 +102,11 @@ class Fetch {
   #starved = false;
   /** It has waited for memory, and one read's is kept for it. */
   #promised = false;
+  /** What the next look is to look at, as the acknowledgement has chosen it. */
+  #next: readonly FetchPartition[] | undefined;
   abandoned = false;
+  /** A follower has more to say: it is answered with what there is. */
+  hurried = false;
 
   constructor(
     context: RequestContext,
@@ -140,23 +131,20 @@ class Fetch {
   }
 
   /**
-   * A follower's fetch acknowledges what is before it: once, on arrival, for all partitions of its session (R2).
+   * A follower's fetch acknowledges what is before it, once, on arrival (R2): of what it asks for anew and of what has
+   * moved, and from time to time of all partitions of its session.
    * @returns what is refused, or diverges, by partition.
    */
   begin(): ReadonlyMap<FetchPartition, Found> {
     const refused = new Map<FetchPartition, Found>();
     if (this.#replicaId < 0) return refused;
-    for (const asked of this.#scope.partitions) {
+    const { scheduler } = this.#context.services.environment;
+    const all = this.#scope.moves?.allDue(scheduler.now()) ?? true;
+    this.#next = all ? this.#scope.partitions : this.#toLookAt();
+    for (const asked of this.#next) {
       try {
         const partition = this.#partition(asked);
-        const diverging = partition.followerFetch({
-          replicaId: this.#replicaId,
-          replicaEpoch: this.#request.replicaState.replicaEpoch,
-          currentLeaderEpoch: asked.currentLeaderEpoch,
-          fetchOffset: asked.fetchOffset,
-          lastFetchedEpoch: asked.lastFetchedEpoch,
-          logStartOffset: asked.logStartOffset,
-        });
+        const diverging = this.#accept(asked, partition);
         if (diverging !== undefined) refused.set(asked, { asked, partition, diverging });
       } catch (error) {
         codeOf(error);
@@ -168,6 +156,27 @@ class Fetch {
       }
     }
     return refused;
+  }
+
+  /** All partitions; of a follower's session those of which there may be something to say. */
+  #toLookAt(): readonly FetchPartition[] {
+    const { moves, at, partitions } = this.#scope;
+    if (moves === undefined) return partitions;
+    return moves.take().flatMap((key) => at?.(key) ?? []);
+  }
+
+  #accept(asked: FetchPartition, partition: HostedPartition): EpochEnd | undefined {
+    asked.acceptedIn = -1;
+    const diverging = partition.followerFetch({
+      replicaId: this.#replicaId,
+      replicaEpoch: this.#request.replicaState.replicaEpoch,
+      currentLeaderEpoch: asked.currentLeaderEpoch,
+      fetchOffset: asked.fetchOffset,
+      lastFetchedEpoch: asked.lastFetchedEpoch,
+      logStartOffset: asked.logStartOffset,
+    });
+    if (diverging === undefined) asked.acceptedIn = partition.leaderEpoch;
+    return diverging;
   }
 
   #partition(asked: FetchPartition): HostedPartition {
@@ -186,12 +195,15 @@ class Fetch {
     );
     let some = false;
     this.#starved = false;
+    const looking = this.#next ?? this.#toLookAt();
+    this.#next = undefined;
     try {
-      for (const asked of this.#scope.partitions) {
+      for (const asked of looking) {
         const known = refused.get(asked);
         const reading = known ?? this.#read(asked, left, !some);
         const one = reading instanceof Promise ? await reading : reading;
         found.push(one);
+        this.#scope.moves?.owe(keyOfPartition(asked), hasNews(one));
         const bytes = one.read?.bytes ?? 0;
         if (bytes > 0) some = true;
         left -= bytes;
@@ -211,7 +223,13 @@ class Fetch {
       const partition = this.#partition(asked);
       if (this.#anyReplica) partition.requireReplica();
       else partition.requireLeader();
-      const diverging = this.#replicaId >= 0 ? undefined : this.#checkConsumer(asked, partition);
+      const diverging =
+        this.#replicaId < 0
+          ? this.#checkConsumer(asked, partition)
+          : // Its leadership is another than when that was asked for.
+            asked.acceptedIn === partition.leaderEpoch
+            ? undefined
+            : this.#accept(asked, partition);
       if (diverging !== undefined) return { asked, partition, diverging };
       const preferred = this.#nearer(asked, partition);
       if (preferred !== undefined) return { asked, partition, preferred };
@@ -324,24 +342,23 @@ class Fetch {
    */
   wait(found: readonly Found[], timeout: number): Promise<void> {
     const { services, connection, answers } = this.#context;
-    const { scheduler } = services.environment;
-    return new Promise((resolve) => {
+    const { moves, partitions } = this.#scope;
+    return untilWoken(services.environment.scheduler, timeout, (wake) => {
       const stops: (() => void)[] = [];
-      let woken = false;
-      const wake = (): void => {
-        if (woken) return;
-        woken = true;
-        timer.cancel();
-        for (const stop of stops) stop();
-        // At the end of the turn: whatever else is appended in it is answered together.
-        scheduler.soon(resolve);
-      };
-      const timer = scheduler.after(timeout, wake);
-      for (const { topic, topicId, partition } of this.#scope.partitions) {
-        const id = topicOf(services.metadata, topic, topicId)?.topicId;
-        if (id !== undefined) stops.push(services.replicas.onProgress(id, partition, wake));
-      }
+      if (moves === undefined) {
+        for (const { topic, topicId, partition } of partitions) {
+          const id = topicOf(services.metadata, topic, topicId)?.topicId;
+          if (id !== undefined) stops.push(services.replicas.onProgress(id, partition, wake));
+        }
+      } else stops.push(moves.whenMoved(wake));
       if (connection !== undefined) stops.push(connection.whenClosed(wake));
+      if (connection !== undefined && this.#replicaId >= 0) {
+        const hurry = (): void => {
+          this.hurried = true;
+          wake();
+        };
+        stops.push(connection.whenNext(hurry));
+      }
       if (this.#starved && answers !== undefined) {
         const pass = (): void => {
           // At once: of those who wait only as many pass as there is room for.
@@ -351,8 +368,16 @@ class Fetch {
         };
         stops.push(answers.room.wait(pass));
       }
-      if (found.some((one) => this.#moved(one))) wake();
+      if (moves?.some ?? found.some((one) => this.#moved(one))) wake();
+      return stops;
     });
+  }
+
+  /** The answer tells what was found: what it had no room for stays to be told. */
+  told(found: readonly Found[]): void {
+    const { moves } = this.#scope;
+    if (moves === undefined) return;
+    for (const one of found) moves.owe(keyOfPartition(one.asked), isCut(one));
   }
 
   #moved({ partition, seen }: Found): boolean {

@@ -11,6 +11,8 @@ export interface RequestConnection {
    * a connection outlives its requests by far, so whoever asks for the time of one request has to take it back.
    */
   whenClosed(listener: () => void): () => void;
+  /** Calls back whenever another request of it begins, until the returned function is called. */
+  whenNext(listener: () => void): () => void;
   /** No further request of it is begun for so long (KIP-219); what has begun is answered. */
   mute(duration: Millis): void;
 }

@@ -44,6 +44,7 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   readonly #limits: ListenerLimits;
   readonly #slots: Slot[] = [];
   readonly #closeListeners = new Set<() => void>();
+  readonly #nextListeners = new Set<() => void>();
   /** What had arrived when the bounds were reached: no more than the channel reads at once. */
   readonly #held: Uint8Array[] = [];
   #closed = false;
@@ -85,6 +86,11 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
     return () => this.#closeListeners.delete(listener);
   }
 
+  whenNext(listener: () => void): () => void {
+    this.#nextListeners.add(listener);
+    return () => this.#nextListeners.delete(listener);
+  }
+
   onClose(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -123,6 +129,7 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   #begin(frame: Uint8Array): void {
     const slot: Slot = { answer: undefined, ownBytes: 0, state: "waiting" };
     this.#slots.push(slot);
+    for (const listener of [...this.#nextListeners]) listener();
     try {
       const result = this.#dispatcher.dispatch(frame, {
         services: this.#services,

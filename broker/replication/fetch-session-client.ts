@@ -20,26 +20,52 @@ export interface SessionRequest {
 
 const MAX_SESSION_EPOCH = 2 ** 31 - 1;
 
-/** The follower's end of an incremental fetch session (KIP-227): only what changed since the last request is sent. (core) */
+/**
+ * The follower's end of an incremental fetch session (KIP-227): only what changed since the last request is sent, and only
+ * what may have changed is looked at. (core)
+ */
 export class FetchSessionClient {
   #sessionId = 0;
   #epoch = 0;
-  #sent = new Map<string, PartitionFetch>();
+  /** What is asked for, by key; the session's partitions once the next request was sent. */
+  readonly #asked = new Map<string, PartitionFetch>();
+  /** Asked for since the last request, and no more asked for, though the session has it. */
+  readonly #fetch = new Map<string, PartitionFetch>();
+  readonly #forget = new Map<string, PartitionFetch>();
 
-  /** @param wanted every partition to be fetched, by key. */
-  next(wanted: ReadonlyMap<string, PartitionFetch>): SessionRequest {
-    if (this.#sessionId === 0) {
-      this.#sent = new Map(wanted);
-      return { sessionId: 0, sessionEpoch: 0, fetch: [...wanted.values()], forget: [] };
+  /** Partitions that are asked for. */
+  get size(): number {
+    return this.#asked.size;
+  }
+
+  /** What is asked of a partition. */
+  asked(key: string): PartitionFetch | undefined {
+    return this.#asked.get(key);
+  }
+
+  /** From the next request on a partition is asked for so, or not at all. */
+  ask(key: string, one: PartitionFetch | undefined): void {
+    const before = this.#asked.get(key);
+    if (one === undefined) {
+      if (before === undefined) return;
+      this.#asked.delete(key);
+      this.#fetch.delete(key);
+      this.#forget.set(key, before);
+      return;
     }
-    const fetch: PartitionFetch[] = [];
-    for (const [key, one] of wanted) {
-      const sent = this.#sent.get(key);
-      if (sent === undefined || !same(sent, one)) fetch.push(one);
-    }
-    const forget = [...this.#sent].filter(([key]) => !wanted.has(key)).map(([, one]) => one);
-    this.#sent = new Map(wanted);
-    return { sessionId: this.#sessionId, sessionEpoch: this.#epoch, fetch, forget };
+    if (before !== undefined && same(before, one)) return;
+    this.#asked.set(key, one);
+    this.#fetch.set(key, one);
+    this.#forget.delete(key);
+  }
+
+  next(): SessionRequest {
+    const isNew = this.#sessionId === 0;
+    const fetch = [...(isNew ? this.#asked : this.#fetch).values()];
+    const forget = isNew ? [] : [...this.#forget.values()];
+    this.#fetch.clear();
+    this.#forget.clear();
+    return { sessionId: this.#sessionId, sessionEpoch: isNew ? 0 : this.#epoch, fetch, forget };
   }
 
   /** The answer had no error of its own: the session goes on, or the other side declined one (id 0). */
@@ -56,7 +82,6 @@ export class FetchSessionClient {
   reset(): void {
     this.#sessionId = 0;
     this.#epoch = 0;
-    this.#sent = new Map();
   }
 }
 

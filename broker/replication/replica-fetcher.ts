@@ -7,6 +7,7 @@ import { ProtocolError } from "../errors.ts";
 import type { Network } from "../network/frame-channel.ts";
 import { RpcClient } from "../network/rpc-client.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
+import { apiVersionsRequest, apiVersionsResponse } from "../protocol/messages/api-versions.ts";
 import { fetchRequest, fetchResponse, type FetchResponse } from "../protocol/messages/fetch.ts";
 import { FetchSessionClient, type PartitionFetch } from "./fetch-session-client.ts";
 import { truncationOffset } from "./follower-replica.ts";
@@ -14,11 +15,15 @@ import type { Partition } from "./partition.ts";
 
 /** Topic ids and replica state (KIP-516, KIP-903); nothing later matters between brokers. */
 const FETCH_VERSION = 17;
+/** Of the request that hurries a fetch: any would do, and this one is small. */
+const HURRY_VERSION = 0;
 const RECONNECT_MS = 50;
 const BACK_OFF_MS = 50;
 const CONNECT_TIMEOUT_MS = 1000;
-/** A parked fetch is given up for newcomers at most this often. */
-const RESTART_SPACING_MS = 5;
+/** A parked fetch is hurried for newcomers at most this often. */
+const HURRY_SPACING_MS = 20;
+/** All partitions are looked at again after this long, whatever was heard of their logs. */
+const ALL_AFTER_MS = 500;
 
 type PartitionAnswer = FetchResponse["responses"][number]["partitions"][number];
 
@@ -58,12 +63,15 @@ export class ReplicaFetcher {
   readonly #context: FetcherContext;
   readonly #followed = new Map<string, Followed>();
   readonly #session = new FetchSessionClient();
+  /** Partitions that may have something else to ask than before, or may not be asked for yet. */
+  readonly #changed = new Set<string>();
+  #allAt: Millis = -Infinity;
   #client: RpcClient | undefined;
   #running = false;
   #stopped = false;
   #inFlight = false;
-  #restartedAt = -Infinity;
-  #restartPlanned = false;
+  #hurriedAt = -Infinity;
+  #hurryPlanned = false;
 
   constructor(source: BrokerId, context: FetcherContext) {
     this.source = source;
@@ -78,16 +86,18 @@ export class ReplicaFetcher {
     const key = keyOf(partition.topicId, partition.partition);
     if (this.#followed.get(key)?.leaderEpoch === leaderEpoch) return;
     this.#followed.set(key, { partition, leaderEpoch, notBefore: 0, busy: false });
+    this.#changed.add(key);
     if (!this.#running) {
       this.#running = true;
       this.#context.scheduler.soon(() => {
         this.#run().catch((error: unknown) => this.#context.panic(error));
       });
-    } else if (this.#inFlight) this.#restart();
+    } else if (this.#inFlight) this.#hurry();
   }
 
   unfollow(topicId: string, partition: number): void {
-    this.#followed.delete(keyOf(topicId, partition));
+    const key = keyOf(topicId, partition);
+    if (this.#followed.delete(key)) this.#changed.add(key);
   }
 
   stop(): void {
@@ -98,17 +108,26 @@ export class ReplicaFetcher {
 
   /**
    * A fetch may be parked at the leader for its whole wait. Acknowledgements of a partition that has just got its
-   * leader would stand still as long, so the connection is given up and made anew with all partitions.
+   * leader would stand still as long, so the leader is sent another request, for which it ends the wait.
    */
-  #restart(): void {
-    if (this.#restartPlanned) return;
-    this.#restartPlanned = true;
+  #hurry(): void {
+    if (this.#hurryPlanned) return;
+    this.#hurryPlanned = true;
     const { scheduler } = this.#context;
-    const wait = Math.max(0, this.#restartedAt + RESTART_SPACING_MS - scheduler.now());
+    const wait = Math.max(0, this.#hurriedAt + HURRY_SPACING_MS - scheduler.now());
     scheduler.after(wait, () => {
-      this.#restartPlanned = false;
-      this.#restartedAt = scheduler.now();
-      if (this.#inFlight) this.#client?.close();
+      this.#hurryPlanned = false;
+      this.#hurriedAt = scheduler.now();
+      if (!this.#inFlight) return;
+      this.#client?.send(
+        apiVersionsRequest,
+        apiVersionsResponse,
+        HURRY_VERSION,
+        {},
+        this.#context.requestTimeoutMs,
+        () => undefined,
+        () => undefined,
+      );
     });
   }
 
@@ -121,12 +140,12 @@ export class ReplicaFetcher {
         await sleep(scheduler, RECONNECT_MS);
         continue;
       }
-      const wanted = this.#wanted();
-      if (wanted.size === 0) {
+      this.#ask();
+      if (this.#session.size === 0) {
         await sleep(scheduler, BACK_OFF_MS / 2);
         continue;
       }
-      const appended = await this.#fetch(client, wanted);
+      const appended = await this.#fetch(client);
       if (appended) await this.#context.flush();
     }
     this.#running = false;
@@ -159,30 +178,24 @@ export class ReplicaFetcher {
     }
   }
 
-  #wanted(): Map<string, PartitionFetch> {
+  /** Has the session ask for what has changed. */
+  #ask(): void {
     const now = this.#context.scheduler.now();
-    const wanted = new Map<string, PartitionFetch>();
-    for (const [key, followed] of this.#followed) {
-      const { log } = followed.partition;
-      // What is held for damage takes nothing, and may begin anew (see `DamageRepair`): it says nothing of what it has.
-      if (followed.busy || followed.notBefore > now || log.held) continue;
-      // Not stable yet: something was appended by an answer that came in between; the next round has it.
-      if (log.stableOffset < log.logEndOffset) continue;
-      wanted.set(key, {
-        topicId: followed.partition.topicId,
-        partition: followed.partition.partition,
-        currentLeaderEpoch: followed.leaderEpoch,
-        fetchOffset: log.logEndOffset,
-        lastFetchedEpoch: log.lastRecordEpoch,
-        logStartOffset: log.logStartOffset,
-      });
+    if (now - this.#allAt >= ALL_AFTER_MS) {
+      this.#allAt = now;
+      for (const key of this.#followed.keys()) this.#changed.add(key);
     }
-    return wanted;
+    for (const key of this.#changed) {
+      const followed = this.#followed.get(key);
+      const one = followed === undefined ? undefined : fetchOf(followed, now);
+      this.#session.ask(key, one);
+      if (followed === undefined || one !== undefined) this.#changed.delete(key);
+    }
   }
 
   /** One request and its answer. @returns whether anything was appended. */
-  #fetch(client: RpcClient, wanted: ReadonlyMap<string, PartitionFetch>): Promise<boolean> {
-    const session = this.#session.next(wanted);
+  #fetch(client: RpcClient): Promise<boolean> {
+    const session = this.#session.next();
     const { self, ownEpoch, fetchWaitMaxMs, fetchMaxBytes, requestTimeoutMs } = this.#context;
     this.#inFlight = true;
     return new Promise((resolve) => {
@@ -212,7 +225,7 @@ export class ReplicaFetcher {
         requestTimeoutMs,
         (answer) => {
           this.#inFlight = false;
-          resolve(this.#answered(answer, wanted));
+          resolve(this.#answered(answer));
         },
         () => {
           this.#inFlight = false;
@@ -223,7 +236,7 @@ export class ReplicaFetcher {
     });
   }
 
-  #answered(answer: FetchResponse, wanted: ReadonlyMap<string, PartitionFetch>): boolean {
+  #answered(answer: FetchResponse): boolean {
     if (answer.errorCode !== ErrorCode.NONE) {
       this.#session.reset();
       return false;
@@ -234,14 +247,19 @@ export class ReplicaFetcher {
       for (const one of topic.partitions) {
         const key = keyOf(topic.topicId, one.partitionIndex);
         const followed = this.#followed.get(key);
-        const asked = wanted.get(key);
+        const asked = this.#session.asked(key);
+        this.#changed.add(key);
         if (followed === undefined || asked === undefined || followed.partition.closed) continue;
         if (asked.currentLeaderEpoch !== followed.leaderEpoch) continue;
         if (followed.partition.log.logEndOffset !== asked.fetchOffset) continue;
         try {
-          if (this.#partitionAnswered(followed, asked, one)) appended = true;
+          const outcome = this.#partitionAnswered(followed, asked, one);
+          if (outcome === "appended") appended = true;
+          // Asked for again when it may be, as if for the first time.
+          else if (outcome === "not-now") this.#session.ask(key, undefined);
         } catch (error) {
           if (!(error instanceof ProtocolError)) throw error;
+          this.#session.ask(key, undefined);
           this.#context.logger.warn("fetched records refused", {
             topic: followed.partition.topic,
             partition: followed.partition.partition,
@@ -255,7 +273,11 @@ export class ReplicaFetcher {
     return appended;
   }
 
-  #partitionAnswered(followed: Followed, asked: PartitionFetch, answer: PartitionAnswer): boolean {
+  #partitionAnswered(
+    followed: Followed,
+    asked: PartitionFetch,
+    answer: PartitionAnswer,
+  ): "appended" | "nothing" | "not-now" {
     const { partition } = followed;
     switch (answer.errorCode) {
       case ErrorCode.NONE:
@@ -264,18 +286,18 @@ export class ReplicaFetcher {
         if (answer.logStartOffset > asked.fetchOffset)
           this.#startAt(followed, answer.logStartOffset);
         else followed.notBefore = this.#context.scheduler.now() + BACK_OFF_MS;
-        return false;
+        return "not-now";
       default:
         // The leadership that this fetch was made for is not (yet, or no longer) known there.
         followed.notBefore = this.#context.scheduler.now() + BACK_OFF_MS;
-        return false;
+        return "not-now";
     }
     if (answer.divergingEpoch.endOffset >= 0) {
       this.#truncate(followed, {
         leaderEpoch: answer.divergingEpoch.epoch,
         endOffset: answer.divergingEpoch.endOffset,
       });
-      return false;
+      return "not-now";
     }
     const records = answer.records;
     const hasRecords = records !== null && records.length > 0;
@@ -284,7 +306,7 @@ export class ReplicaFetcher {
     if (answer.logStartOffset > partition.log.logStartOffset) {
       partition.log.raiseLogStart(Math.min(answer.logStartOffset, partition.log.logEndOffset));
     }
-    return hasRecords;
+    return hasRecords ? "appended" : "nothing";
   }
 
   #truncate(followed: Followed, leaderSays: { leaderEpoch: number; endOffset: number }): void {
@@ -333,6 +355,26 @@ export class ReplicaFetcher {
       (error: unknown) => this.#context.panic(error),
     );
   }
+}
+
+/** What is to be asked of a partition, if it may be asked for. */
+function fetchOf(
+  { partition, leaderEpoch, notBefore, busy }: Followed,
+  now: Millis,
+): PartitionFetch | undefined {
+  const { log, topicId, partition: index } = partition;
+  // What is held for damage takes nothing, and may begin anew (see `DamageRepair`): it says nothing of what it has.
+  if (busy || notBefore > now || log.held) return undefined;
+  // Not stable yet: something was appended by an answer that came in between; the next round has it.
+  if (log.stableOffset < log.logEndOffset) return undefined;
+  return {
+    topicId,
+    partition: index,
+    currentLeaderEpoch: leaderEpoch,
+    fetchOffset: log.logEndOffset,
+    lastFetchedEpoch: log.lastRecordEpoch,
+    logStartOffset: log.logStartOffset,
+  };
 }
 
 function keyOf(topicId: string, partition: number): string {

@@ -120,6 +120,8 @@ export class FakeHosted {
   highWatermark = 0;
   epochStartOffset = 0;
   followers: ReadableReplica[] = [];
+  /** Fetches of followers that it was shown. */
+  accepted = 0;
 
   constructor(topic: string, topicId: string, partition: number) {
     this.topic = topic;
@@ -149,6 +151,7 @@ export class FakeHosted {
   }
   followerFetch(): undefined {
     this.requireLeader();
+    this.accepted++;
     return undefined;
   }
   append(records: Uint8Array): AppendResult {
@@ -167,6 +170,7 @@ export class FakeConnection implements RequestConnection {
   readonly id = 1;
   readonly muted: number[] = [];
   readonly #listeners = new Set<() => void>();
+  readonly #nexts = new Set<() => void>();
   get listeners(): number {
     return this.#listeners.size;
   }
@@ -174,8 +178,16 @@ export class FakeConnection implements RequestConnection {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+  whenNext(listener: () => void): () => void {
+    this.#nexts.add(listener);
+    return () => this.#nexts.delete(listener);
+  }
   mute(duration: number): void {
     this.muted.push(duration);
+  }
+  /** Another request comes. */
+  next(): void {
+    for (const listener of [...this.#nexts]) listener();
   }
   close(): void {
     for (const listener of [...this.#listeners]) listener();

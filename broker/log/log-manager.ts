@@ -28,7 +28,6 @@ import {
   logDirectory,
   logKey,
   makeLogDirectory,
-  readIdentity,
   type VolumeIdentity,
 } from "./volume.ts";
 
@@ -139,6 +138,8 @@ class JournaledLogManager implements LogManager {
   readonly #options: LogOptions;
   readonly #context: LogContext;
   readonly #logs: Map<string, JournaledLog>;
+  /** By folder: a topic that was made anew under its name finds the old one's logs in its own. */
+  readonly #byDirectory: Map<string, JournaledLog>;
   readonly #checkpointer: Checkpointer;
   readonly #cleaner: LogCleaner;
   /** Folders of deleted logs that still have their names. */
@@ -160,6 +161,7 @@ class JournaledLogManager implements LogManager {
     this.#options = options;
     this.#context = context;
     this.#logs = logs;
+    this.#byDirectory = new Map([...logs.values()].map((log) => [log.files.directory, log]));
     this.#checkpointer = checkpointer;
     this.#cleaner = new LogCleaner(context, options, () => logs.values());
   }
@@ -208,7 +210,7 @@ class JournaledLogManager implements LogManager {
     const directory = logDirectory(identity);
     // A log that comes back is a new one: what is made for it is not to go with the old one.
     await this.#deleting.get(directory);
-    const other = await readIdentity(storage, directory);
+    const other = this.#byDirectory.get(directory)?.identity;
     if (other !== undefined) await this.delete(other.topicId, other.partition);
     await makeLogDirectory(storage, identity);
     const segment = new Segment(storage, directory, 0, 0, scheduler.wallNow());
@@ -232,6 +234,7 @@ class JournaledLogManager implements LogManager {
     });
     await log.begin();
     this.#logs.set(key, log);
+    this.#byDirectory.set(directory, log);
     return log;
   }
 
@@ -242,6 +245,7 @@ class JournaledLogManager implements LogManager {
     this.#logs.delete(key);
     this.#checkpointer.forget(log);
     const { directory } = log.files;
+    this.#byDirectory.delete(directory);
     const removed = this.#remove(log, directory).finally(() => this.#deleting.delete(directory));
     this.#deleting.set(directory, removed);
     await removed;

@@ -88,11 +88,11 @@ export async function makeLogDirectory(storage: Storage, identity: LogIdentity):
   const file = await storage.open(`${directory}/${PARTITION_METADATA}`, "create");
   try {
     file.writeSync(0, [metadata]);
-    await file.sync();
+    // In no order: until all three are done nothing is written to the log.
+    await Promise.all([file.sync(), storage.syncDirectory(directory), storage.syncDirectory(".")]);
   } finally {
     await file.close();
   }
-  await Promise.all([storage.syncDirectory(directory), storage.syncDirectory(".")]);
 }
 
 /** What a log is known by on this volume. */

@@ -52,7 +52,6 @@ export class MetadataImage implements MetadataView {
   brokerCount = 0;
   readonly brokers = new Map<BrokerId, BrokerImage>();
   readonly topics = new Map<string, TopicImage>();
-  topicsVersion = 0;
   readonly topicsById = new Map<string, TopicImage>();
   brokerConfig: ReadonlyMap<string, string> = new Map();
   /** Ports of the listeners for clients from outside, by name; this broker is to open them. */
@@ -73,10 +72,18 @@ export class MetadataImage implements MetadataView {
   >();
   readonly #listeners = new Set<() => void>();
   readonly #partitionListeners = new Set<ImageListener>();
+  readonly #goneListeners = new Set<(name: string, topicId: string) => void>();
+  /** Topics that are gone, and nobody was told of yet. */
+  #gone: TopicImage[] = [];
 
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onTopicGone(listener: (name: string, topicId: string) => void): () => void {
+    this.#goneListeners.add(listener);
+    return () => this.#goneListeners.delete(listener);
   }
 
   /** Like onChange, with the partition records that changed. */
@@ -256,7 +263,7 @@ export class MetadataImage implements MetadataView {
       this.topicsById.delete(topicId);
       if (old !== undefined && this.topics.get(old.name)?.topicId === topicId) {
         this.topics.delete(old.name);
-        this.topicsVersion++;
+        this.#gone.push(old);
       }
       return;
     }
@@ -267,17 +274,23 @@ export class MetadataImage implements MetadataView {
         partitions.push(imageOf(record));
       }
     }
+    const generation = object.metadata.generation ?? 0;
     const image: TopicImage = {
       name: first.topic,
       topicId,
       objectName: object.metadata.name,
-      generation: object.metadata.generation ?? 0,
+      generation,
       internal: first.topic.startsWith("__"),
-      config: ownTopicConfig(object.spec),
+      // The same one as long as it says the same: what is made of it is kept by it.
+      config:
+        old !== undefined && generation > 0 && old.generation === generation
+          ? old.config
+          : ownTopicConfig(object.spec),
       assignments: object.spec.assignments ?? [],
       partitions,
     };
-    if (this.topics.get(image.name)?.topicId !== topicId) this.topicsVersion++;
+    const former = this.topics.get(image.name);
+    if (former !== undefined && former.topicId !== topicId) this.#gone.push(former);
     this.topicsById.set(topicId, image);
     this.topics.set(image.name, image);
   }
@@ -285,6 +298,11 @@ export class MetadataImage implements MetadataView {
   #notify(changed: readonly RecordedPartition[], removed: readonly RecordedPartition[]): void {
     if (changed.length > 0 || removed.length > 0) {
       for (const listener of this.#partitionListeners) listener(changed, removed);
+    }
+    const gone = this.#gone;
+    this.#gone = [];
+    for (const { name, topicId } of gone) {
+      for (const listener of [...this.#goneListeners]) listener(name, topicId);
     }
     for (const listener of [...this.#listeners]) listener();
   }

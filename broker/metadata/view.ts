@@ -58,11 +58,11 @@ export interface MetadataView {
   /** All registered brokers by id. */
   readonly brokers: ReadonlyMap<BrokerId, BrokerImage>;
   readonly topics: ReadonlyMap<string, TopicImage>;
-  /** Grows when a topic comes, goes, or is another one of the same name. */
-  readonly topicsVersion: number;
   readonly topicsById: ReadonlyMap<string, TopicImage>;
   /** Dynamic broker configs by Kafka's names (BrokerCluster spec.config). */
   readonly brokerConfig: ReadonlyMap<string, string>;
   /** Calls back after each change of the view, until the returned function is called. */
   onChange(listener: () => void): () => void;
+  /** Calls back when a topic is gone, or another one has its name, until the returned function is called. */
+  onTopicGone(listener: (name: string, topicId: string) => void): () => void;
 }

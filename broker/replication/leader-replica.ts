@@ -165,13 +165,13 @@ export class LeaderReplica {
     mayJoin: (id: BrokerId, brokerEpoch: number) => boolean,
   ): IsrProposal | undefined {
     if (this.#pending !== undefined) return undefined;
-    const add: BrokerId[] = [];
-    const drop: BrokerId[] = [];
-    const brokerEpochs = new Map<BrokerId, number>();
+    // Asked of thousands of partitions of which nothing is due: nothing is made before there is.
+    let add: BrokerId[] | undefined;
+    let drop: BrokerId[] | undefined;
     for (const [id, follower] of this.#followers) {
       const member = this.#state.isr.includes(id);
       if (member) {
-        if (now - follower.caughtUpAt > lagTimeMax) drop.push(id);
+        if (now - follower.caughtUpAt > lagTimeMax) (drop ??= []).push(id);
       } else if (
         this.#replicas.includes(id) &&
         follower.stableOffset >= this.#highWatermark &&
@@ -179,12 +179,17 @@ export class LeaderReplica {
         now - follower.lastFetchAt <= lagTimeMax &&
         mayJoin(id, follower.brokerEpoch)
       ) {
-        add.push(id);
-        brokerEpochs.set(id, follower.brokerEpoch);
+        (add ??= []).push(id);
       }
     }
     const staleElr = this.#state.elr.length > 0 && this.enoughInSync;
-    if (add.length === 0 && drop.length === 0 && !staleElr) return undefined;
+    if (add === undefined && drop === undefined && !staleElr) return undefined;
+    return this.#proposed(add ?? [], drop ?? []);
+  }
+
+  #proposed(add: readonly BrokerId[], drop: readonly BrokerId[]): IsrProposal {
+    const brokerEpochs = new Map<BrokerId, number>();
+    for (const id of add) brokerEpochs.set(id, this.#followers.get(id)?.brokerEpoch ?? -1);
     this.#pending = { add, drop };
     return { add, drop, expectedPartitionEpoch: this.#state.partitionEpoch, brokerEpochs };
   }

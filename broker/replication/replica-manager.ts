@@ -22,6 +22,8 @@ const TICK_MS = 100;
 /** How long a log is kept after its topic was found deleted by a quorum read has failed, before the next try. */
 const DELETE_RETRY_MS = 1000;
 
+const NO_CONFIG: ReadonlyMap<string, string> = new Map();
+
 interface Proposed {
   readonly partition: Partition;
   readonly leader: LeaderReplica;
@@ -48,6 +50,11 @@ export class ReplicaManager implements Replicas {
   readonly #progress = new ByPartition<Set<() => void>>();
   /** Leader epoch by partition as recorded when this process registered (C3). */
   #burned: ReadonlyMap<string, number> = new Map();
+  /** What follows from a topic's configuration, as last computed: it is asked for each change of a partition. */
+  readonly #effective = new WeakMap<
+    ReadonlyMap<string, string>,
+    { readonly replicas: number; readonly config: EffectiveTopicConfig }
+  >();
   #proposed: Proposed[] = [];
   #proposing = false;
   #stopped = false;
@@ -176,12 +183,13 @@ export class ReplicaManager implements Replicas {
   }
 
   effectiveConfig(record: RecordedPartition): EffectiveTopicConfig {
-    const topic = this.#image.topicsById.get(record.topicId);
-    return effectiveTopicConfig(
-      topic?.config ?? new Map(),
-      this.#config,
-      replicaCount(record.placement),
-    );
+    const own = this.#image.topicsById.get(record.topicId)?.config ?? NO_CONFIG;
+    const replicas = replicaCount(record.placement);
+    const known = this.#effective.get(own);
+    if (known?.replicas === replicas) return known.config;
+    const config = effectiveTopicConfig(own, this.#config, replicas);
+    this.#effective.set(own, { replicas, config });
+    return config;
   }
 
   #reconcile(record: RecordedPartition): void {

@@ -88,8 +88,6 @@ export class GroupCoordinator implements LeadershipListener {
   readonly #options: GroupCoordinatorOptions;
   readonly #runtime: CoordinatorRuntime<GroupShard, GroupRecord>;
   readonly #unsubscribe: () => void;
-  #topics = new Map<string, string>();
-  #topicsVersion = -1;
 
   constructor(options: GroupCoordinatorOptions) {
     this.#options = options;
@@ -104,8 +102,9 @@ export class GroupCoordinator implements LeadershipListener {
       logger,
       commitTimeoutMs: this.config.commitTimeoutMs,
     });
-    this.#unsubscribe = metadata.onChange(() => {
-      this.#forgetDeletedTopics();
+    // Its offsets get tombstones.
+    this.#unsubscribe = metadata.onTopicGone((name, topicId) => {
+      this.#runtime.broadcast((shard) => shard.topicDeleted(name, topicId));
     });
   }
 
@@ -305,21 +304,6 @@ export class GroupCoordinator implements LeadershipListener {
     if (value?.topicId === undefined) return value;
     const present = this.#options.metadata.topics.get(topic);
     return present !== undefined && present.topicId !== value.topicId ? undefined : value;
-  }
-
-  /** Offsets of topics that went since the last look get tombstones. */
-  #forgetDeletedTopics(): void {
-    const { topics, topicsVersion } = this.#options.metadata;
-    if (topicsVersion === this.#topicsVersion) return;
-    this.#topicsVersion = topicsVersion;
-    const gone: [string, string][] = [];
-    for (const [name, topicId] of this.#topics) {
-      if (topics.get(name)?.topicId !== topicId) gone.push([name, topicId]);
-    }
-    this.#topics = new Map([...topics].map(([name, topic]) => [name, topic.topicId]));
-    for (const [name, topicId] of gone) {
-      this.#runtime.broadcast((shard) => shard.topicDeleted(name, topicId));
-    }
   }
 }
 

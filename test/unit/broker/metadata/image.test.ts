@@ -42,27 +42,35 @@ describe("the metadata image", () => {
     assert.equal(image.topics.get("orders")?.config.get("retention.ms"), "1");
   });
 
-  it("counts topics that come, go, or are others of the same name, and nothing else", () => {
+  it("tells of topics that are gone, or whose name another one has", () => {
     const image = new MetadataImage();
-    const versions = [image.topicsVersion];
-    const note = (act: () => void): void => {
-      act();
-      versions.push(image.topicsVersion);
-    };
-    note(() => {
-      image.absorbSlice(slice("a"));
-      image.absorbTopic(topic("a", 1));
-    });
-    note(() => {
-      image.absorbTopic(topic("a", 2));
-    });
-    note(() => {
-      image.removeTopic("a");
-    });
-    note(() => {
-      image.absorbSlice(slice("b"));
-      image.absorbTopic(topic("b", 1));
-    });
-    assert.deepEqual(versions, [0, 1, 1, 2, 3]);
+    const gone: string[] = [];
+    const stop = image.onTopicGone((name, id) => gone.push(`${name} ${id}`));
+    image.absorbSlice(slice("a"));
+    image.absorbTopic(topic("a", 1));
+    image.absorbTopic(topic("a", 2));
+    assert.deepEqual(gone, []);
+    image.removeTopic("a");
+    assert.deepEqual(gone, ["orders a"]);
+    image.absorbSlice(slice("b"));
+    image.absorbTopic(topic("b", 1));
+    // The old one's slice is heard to be gone only by the new one's.
+    image.absorbSlice(slice("c"));
+    image.absorbTopic(topic("c", 1));
+    assert.deepEqual(gone, ["orders a", "orders b"]);
+    stop();
+    image.removeTopic("c");
+    assert.equal(gone.length, 2);
+  });
+
+  it("keeps what a topic is configured with the same while it says the same", () => {
+    const image = new MetadataImage();
+    image.absorbTopic(topic("a", 1, { "retention.ms": "1" }));
+    image.absorbSlice(slice("a"));
+    const first = image.topics.get("orders")?.config;
+    image.absorbSlice({ ...slice("a"), status: { partitions: [] } });
+    assert.equal(image.topics.get("orders")?.config, first);
+    image.absorbTopic(topic("a", 2, { "retention.ms": "2" }));
+    assert.equal(image.topics.get("orders")?.config.get("retention.ms"), "2");
   });
 });

@@ -37,30 +37,25 @@ class InstantPartition extends FakePartition {
 class Harness {
   readonly scheduler = new FakeScheduler();
   readonly topics = new Map<string, TopicImage>();
-  #topicsVersion = 0;
   readonly partition = new InstantPartition(0, 1);
-  #changed: () => void = () => undefined;
+  #gone: (name: string, topicId: string) => void = () => undefined;
   readonly groups: GroupCoordinator;
   readonly context: RequestContext;
 
   constructor() {
     const { topics } = this;
-    const version = (): number => this.#topicsVersion;
     const endpoints = [
       { name: "plaintext", host: "b0", port: 9092, protocol: "PLAINTEXT" as const },
     ];
     const metadata = {
       topics,
-      get topicsVersion() {
-        return version();
-      },
       get topicsById() {
         return new Map([...topics.values()].map((topic) => [topic.topicId, topic]));
       },
       brokers: new Map([[0, { id: 0, epoch: 1, endpoints, rack: undefined, fenced: false }]]),
       brokerConfig: new Map<string, string>(),
-      onChange: (listener: () => void) => {
-        this.#changed = listener;
+      onTopicGone: (listener: (name: string, topicId: string) => void) => {
+        this.#gone = listener;
         return () => undefined;
       },
     };
@@ -89,19 +84,18 @@ class Harness {
   }
 
   topic(name: string, topicId: string): void {
-    this.#topicsVersion++;
     this.topics.set(name, {
       name,
       topicId,
       partitions: [{ partition: 0, leader: 0 }],
     } as unknown as TopicImage);
-    this.#changed();
   }
 
   deleteTopic(name: string): void {
-    this.#topicsVersion++;
+    const topicId = this.topics.get(name)?.topicId;
+    assert.ok(topicId !== undefined);
     this.topics.delete(name);
-    this.#changed();
+    this.#gone(name, topicId);
   }
 
   async lead(): Promise<void> {

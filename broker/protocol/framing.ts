@@ -2,6 +2,8 @@ import { MalformedError } from "./reader.ts";
 
 const SIZE_BYTES = 4;
 const FIRST_CAPACITY = 4096;
+/** Less than so much of a frame had better come together with what follows it. */
+const ROOM_FROM_BYTES = 16 * 1024;
 const NO_BUFFER = new Uint8Array(0);
 
 /** Where the memory of unfinished frames comes from. */
@@ -43,6 +45,24 @@ export class FrameSplitter {
     return this.#buffer.length;
   }
 
+  /**
+   * Where the next bytes of an unfinished frame may be put without a chunk between, to be told of by `filled`; undefined when
+   * there is too little of it to be worth it. Valid until anything else is done here.
+   */
+  get room(): Uint8Array | undefined {
+    if (this.#filled < SIZE_BYTES) return undefined;
+    const total = SIZE_BYTES + this.#sizeAt(this.#buffer, 0);
+    const end = Math.min(total, this.#buffer.length);
+    if (end - this.#filled < ROOM_FROM_BYTES) return undefined;
+    return this.#buffer.subarray(this.#filled, end);
+  }
+
+  /** So many bytes were put into `room`: hands out the frame if that completes it. */
+  filled(bytes: number, onFrame: (frame: Uint8Array) => void): void {
+    this.#filled += bytes;
+    this.#finish(onFrame);
+  }
+
   /** Gives up an unfinished frame. */
   discard(): void {
     this.#filled = 0;
@@ -76,16 +96,20 @@ export class FrameSplitter {
     this.#reserve(this.#filled + take, target);
     this.#buffer.set(chunk.subarray(at, at + take), this.#filled);
     this.#filled += take;
-    if (this.#filled < SIZE_BYTES) return take;
+    this.#finish(onFrame);
+    return take;
+  }
+
+  #finish(onFrame: (frame: Uint8Array) => void): void {
+    if (this.#filled < SIZE_BYTES) return;
     const total = SIZE_BYTES + this.#sizeAt(this.#buffer, 0);
-    if (this.#filled < total) return take;
+    if (this.#filled < total) return;
     this.#filled = 0;
     try {
       onFrame(this.#buffer.subarray(SIZE_BYTES, total));
     } finally {
       this.#giveBuffer();
     }
-    return take;
   }
 
   #giveBuffer(): void {

@@ -10,7 +10,10 @@ import type { TcpChannel } from "./tcp-channel.ts";
 
 const SCRATCH_BYTES = 64 * 1024;
 
-/** One receive buffer for all connections: what arrives is handled, or copied, before the next read. */
+/**
+ * One receive buffer for all connections: what arrives is handled, or copied, before the next read. Only the rest of a large
+ * frame is read straight to where it is put together.
+ */
 const scratch = pageMemory(SCRATCH_BYTES);
 
 /** Where a socket's bytes go: through the splitter to the channel's handlers (edge). */
@@ -30,11 +33,14 @@ export class Receiver {
   }
 
   readonly onread: net.OnReadOpts = {
-    buffer: scratch,
+    // Asked for after each read. Until the next one the memory is this frame's: it is given back when the frame is whole, and
+    // then the buffer is another one, or when the socket is closed.
+    buffer: () => this.#splitter.room ?? scratch,
     callback: (bytes: number, buffer: Uint8Array): boolean => {
       if (this.#channel === undefined) return true;
       try {
-        this.#splitter.push(buffer.subarray(0, bytes), this.#deliver);
+        if (buffer === scratch) this.#splitter.push(buffer.subarray(0, bytes), this.#deliver);
+        else this.#splitter.filled(bytes, this.#deliver);
       } catch (error) {
         // What else is thrown is a fault of ours, and not to be taken for the other side's.
         if (!(error instanceof MalformedError)) throw error;

@@ -135,6 +135,46 @@ describe("frame splitter", () => {
     );
   });
 
+  it("hands out the same when what it has room for is put there without a chunk between", () => {
+    const buffers = { take: () => new Uint8Array(100_000), give: () => undefined };
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 60_000 }), { maxLength: 8 }),
+        fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 20 }),
+        fc.constantFrom(undefined, buffers),
+        (sizes, cuts, given) => {
+          const frames = sizes.map((size, n) => Buffer.alloc(size, n + 1));
+          const stream = Buffer.concat(
+            frames.flatMap((frame) => {
+              const size = Buffer.alloc(4);
+              size.writeInt32BE(frame.length);
+              return [size, frame];
+            }),
+          );
+          const splitter = new FrameSplitter(60_000, given);
+          const got: Buffer[] = [];
+          const take = (frame: Uint8Array): void => {
+            got.push(Buffer.from(frame));
+            frame.fill(0xee);
+          };
+          for (let at = 0, i = 0; at < stream.length; i++) {
+            const { room } = splitter;
+            const cut = Math.min(cuts[i % cuts.length] ?? 1, room?.length ?? Infinity);
+            const chunk = stream.subarray(at, at + cut);
+            at += chunk.length;
+            if (room === undefined) splitter.push(Buffer.from(chunk), take);
+            else {
+              room.set(chunk);
+              splitter.filled(chunk.length, take);
+            }
+          }
+          assert.deepEqual(got, frames);
+        },
+      ),
+      runs(200),
+    );
+  });
+
   it("refuses a frame of 2 GB or of negative size before holding any of it", () => {
     for (const size of [2 ** 31 - 1, -1, 1001]) {
       const splitter = new FrameSplitter(1000);

@@ -237,6 +237,38 @@ describe("tcp network", () => {
     assert.equal(requests.usedBytes, 0);
   });
 
+  it("reads large frames of many connections each to its own place, whatever follows them", async () => {
+    const { server, accepted } = await listening({}, undefined, {
+      requests: new RequestMemory(64 * 1024 * 1024),
+      maxFrameBytes: 3_000_000,
+      maxConnections: 12,
+    });
+    const sizes = [900_000, 10, 70_000, 2_500_000, 1_048_572, 66_000, 300_000];
+    const contents = Array.from({ length: 12 }, (_, who) =>
+      sizes.map((size, n) => Buffer.alloc(size, `connection ${who}, frame ${n};`)),
+    );
+    await Promise.all(
+      contents.map(async (frames) => {
+        const socket = await client(server);
+        for (const frame of frames) {
+          const whole = framedBytes(frame);
+          // In parts, so that frames of many connections are under way together.
+          for (let at = 0; at < whole.length; at += 400_000) {
+            socket.write(whole.subarray(at, at + 400_000));
+            await new Promise((resolve) => setImmediate(resolve));
+          }
+        }
+      }),
+    );
+    while (accepted.some(({ frames }) => frames.length < sizes.length))
+      await new Promise((resolve) => setImmediate(resolve));
+    const got = accepted.map(({ frames }) => Buffer.concat(frames));
+    for (const frames of contents) {
+      const whole = Buffer.concat(frames);
+      assert.equal(got.filter((one) => one.equals(whole)).length, 1);
+    }
+  });
+
   it("while memory for requests is short gives up one that does not become whole", async () => {
     const requests = new RequestMemory(1);
     const { server, log, accepted } = await listening(

@@ -1,10 +1,12 @@
-/** A counter or gauge with one value per set of labels. Prometheus' text format; no dependency on a hot path. */
+/** A counter, gauge or histogram with one value per set of labels. Prometheus' text format; no dependency on a hot path. */
 export interface Metric {
   readonly name: string;
   readonly help: string;
-  readonly type: "counter" | "gauge";
+  readonly type: "counter" | "gauge" | "histogram";
   /** Read when the metrics are asked for. */
   readonly values: () => Iterable<{
+    /** Behind the name, as a histogram has `_bucket`, `_sum` and `_count`. */
+    readonly suffix?: string;
     readonly labels?: Readonly<Record<string, string>>;
     readonly value: number;
   }>;
@@ -23,11 +25,11 @@ export class MetricsRegistry {
     const lines: string[] = [];
     for (const { name, help, type, values } of this.#metrics) {
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-      for (const { labels, value } of values()) {
+      for (const { suffix = "", labels, value } of values()) {
         const pairs = Object.entries(labels ?? {}).map(
           ([key, text]) => `${key}="${escapeLabel(text)}"`,
         );
-        lines.push(`${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`);
+        lines.push(`${name}${suffix}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`);
       }
     }
     return `${lines.join("\n")}\n`;

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import express from "express";
 import type { MetricsRegistry } from "../../lib/metrics.ts";
+import { loopDelayMetric } from "./loop-delay.ts";
 
 export interface AdminServer {
   readonly port: number;
@@ -10,6 +11,8 @@ export interface AdminServer {
 
 /** A loop that has not turned for this long is not well. */
 const STALL_MS = 10_000;
+/** So often the event loop is looked at. */
+const TURN_MS = 10;
 
 /**
  * The broker's HTTP port (edge): `/healthz` while the event loop turns and the disk answers, `/readyz` once the broker has
@@ -22,14 +25,14 @@ export async function startAdminServer(options: {
   readonly ready: () => boolean;
   readonly metrics: MetricsRegistry;
 }): Promise<AdminServer> {
-  const delay = monitorEventLoopDelay({ resolution: 10 });
+  const delay = monitorEventLoopDelay({ resolution: TURN_MS });
   delay.enable();
   let lastTurn = performance.now();
   const turning = setInterval(() => {
     lastTurn = performance.now();
   }, 1000);
   turning.unref();
-  addLoopDelay(options.metrics, delay);
+  options.metrics.add(loopDelayMetric(delay, TURN_MS));
 
   const app = express();
   app.disable("x-powered-by");
@@ -69,20 +72,4 @@ export async function startAdminServer(options: {
         server.closeAllConnections();
       }),
   };
-}
-
-function addLoopDelay(
-  metrics: MetricsRegistry,
-  delay: ReturnType<typeof monitorEventLoopDelay>,
-): void {
-  metrics.add({
-    name: "forebay_event_loop_delay_seconds",
-    help: "Delay of the event loop since start, by quantile.",
-    type: "gauge",
-    values: () =>
-      [50, 99, 99.9, 100].map((percentile) => ({
-        labels: { quantile: String(percentile / 100) },
-        value: delay.percentile(percentile) / 1e9,
-      })),
-  });
 }

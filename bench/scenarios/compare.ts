@@ -145,5 +145,6 @@ function print(found: Found, rounds: number): void {
 }
 
 function rounded(value: number): string {
+  if (Number.isNaN(value)) return "–";
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

@@ -1,11 +1,16 @@
 import { load, type LoadResult } from "../load/generator.ts";
+import { delayAt } from "../sides/delay-buckets.ts";
 import type { Figures, Row } from "./row.ts";
 
 const KIB_RECORDS = 1_000_000;
 const SMALL_RECORDS = 5_000_000;
+const LOOP_DELAY = "produce, loop delay p99.9 at most ms";
 
-/** `produce-1024-none`, … : a topic of 12 partitions is filled and, in the same round, read from its beginning. */
-function throughput(nodes: number, size: number, codec: string): Row {
+/**
+ * `1-1024-none`, … : a topic of 12 partitions is filled and, in the same round, read from its beginning.
+ * @param config of Forebay's topic
+ */
+function throughput(nodes: number, size: number, codec: string, config?: string): Row {
   const topic = `t${size}${codec}`;
   const common = ["-topic", topic, "-size", String(size), "-compression", codec];
   return {
@@ -14,10 +19,14 @@ function throughput(nodes: number, size: number, codec: string): Row {
     run: async (side, scale) => {
       const records = String(Math.round((size === 1024 ? KIB_RECORDS : SMALL_RECORDS) / scale));
       const args = [...common, "-records", records];
-      const produced = await load(side, ["-mode", "produce", "-create", ...args]);
+      const configured = side.name === "forebay" && config !== undefined ? ["-config", config] : [];
+      const before = await side.loopDelay?.();
+      const produced = await load(side, ["-mode", "produce", "-create", ...configured, ...args]);
+      const after = await side.loopDelay?.();
       const consumed = await load(side, ["-mode", "consume", ...args]);
       await load(side, ["-mode", "delete", "-topic", topic]);
-      return { ...of("produce", produced), ...of("consume", consumed) };
+      const delay = before && after ? { [LOOP_DELAY]: delayAt(0.999, before, after) } : {};
+      return { ...of("produce", produced), ...delay, ...of("consume", consumed) };
     },
   };
 }
@@ -55,6 +64,7 @@ function endToEnd(nodes: number, rate: number, against: Row["against"] = ["kafka
 /** Rows whose sides stay up from round to round. */
 export const STEADY_ROWS: Readonly<Record<string, Row>> = {
   "1-1024-none": throughput(1, 1024, "none"),
+  "1-1024-replicated": throughput(1, 1024, "none", "forebay.durability=replicated"),
   "1-1024-lz4": throughput(1, 1024, "lz4"),
   "1-100-none": throughput(1, 100, "none"),
   "1-100-lz4": throughput(1, 100, "lz4"),

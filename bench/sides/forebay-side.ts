@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { forebay } from "../../test/support/local-cluster.ts";
+import { delayBuckets } from "./delay-buckets.ts";
 import type { Side } from "./side.ts";
 
 const FIRST_PORT = 29_092;
@@ -11,6 +12,10 @@ export function forebaySide(nodes: number, folder: string): Side {
     const { code, stdout, stderr } = await forebay(["local", ...args, "--dir", folder]);
     if (code !== 0) throw new Error(`forebay local ${args.join(" ")}: ${stderr}`);
     return stdout;
+  };
+  const pids = async (): Promise<readonly number[]> => {
+    const lines = (await run("ps")).trim().split("\n");
+    return lines.map((line) => Number(line.split(" ")[1]));
   };
   return {
     name: "forebay",
@@ -26,9 +31,9 @@ export function forebaySide(nodes: number, folder: string): Side {
       if (code !== 0) throw new Error(`forebay local: ${stderr}`);
       return at;
     },
-    async pids() {
-      const lines = (await run("ps")).trim().split("\n");
-      return lines.map((line) => Number(line.split(" ")[1]));
+    pids,
+    async loopDelay() {
+      return delayBuckets(await Promise.all((await pids()).map(metricsOf)));
     },
     async stop() {
       await run("stop");
@@ -39,6 +44,14 @@ export function forebaySide(nodes: number, folder: string): Side {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What a broker's process tells on its HTTP port, which its environment names. */
+async function metricsOf(pid: number): Promise<string> {
+  const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  const port = environment.find((one) => one.startsWith("FOREBAY_PORT_HTTP="))?.split("=")[1];
+  const response = await fetch(`http://127.0.0.1:${port ?? "8080"}/metrics`);
+  return response.text();
 }
 
 /** What went wrong in a side is part of its figures. */

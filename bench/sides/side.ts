@@ -1,5 +1,8 @@
 export type SideName = "forebay" | "kafka" | "kafka-flushed" | "nats";
 
+/** How many delays were at most so many seconds long, by upper bound. */
+export type DelayBuckets = ReadonlyMap<number, number>;
+
 /** A broker cluster under measurement: Forebay or another one, on this machine. */
 export interface Side {
   readonly name: SideName;
@@ -18,6 +21,8 @@ export interface Side {
   stop(): Promise<void>;
   /** Stops it and removes its data. */
   remove(): Promise<void>;
+  /** How late the event loops of its brokers were since they were started; a side without one has none. */
+  loopDelay?(): Promise<DelayBuckets>;
   /** Where its data are. */
   readonly folder: string;
 }

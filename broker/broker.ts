@@ -12,6 +12,7 @@ import { Contact } from "./replication/contact.ts";
 import { LeadershipStore } from "./replication/leadership-store.ts";
 import { observedKube } from "./replication/observed-kube.ts";
 import type { ReplicaManager } from "./replication/replica-manager.ts";
+import { restartGate, type RestartGate } from "./restart-gate.ts";
 
 /** A silent controller is asked about at the API this long before the session would be over. */
 const API_CONTACT_SHARE = 4;
@@ -65,6 +66,17 @@ export class Broker {
   /** For how long neither controller nor API was heard. */
   get silenceMs(): number {
     return this.#contact.silence(this.#environment.scheduler.now());
+  }
+  /** Whether it may stop, and whether it is whole again after a start, as far as it knows. */
+  get restartGate(): RestartGate {
+    const replicas = this.#parts?.replicas;
+    return restartGate({
+      self: this.#options.brokerId,
+      ready: this.#ready && replicas !== undefined,
+      inTouch: this.inTouch,
+      partitions: [...this.#image.slices.values()].flatMap(({ partitions }) => partitions),
+      minInSyncReplicas: (record) => replicas?.effectiveConfig(record).minInSyncReplicas ?? 1,
+    });
   }
   get patches(): number {
     return this.#store.patches;

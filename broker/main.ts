@@ -86,6 +86,7 @@ export async function runBroker(env: NodeJS.ProcessEnv): Promise<void> {
     host: env["FOREBAY_LISTEN_HOST"] ?? "0.0.0.0",
     port: port(env, "HTTP", 8080),
     ready: () => broker.ready,
+    restartGate: () => broker.restartGate,
     metrics,
   });
 

@@ -2,12 +2,16 @@ import { createServer } from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import express from "express";
 import type { MetricsRegistry } from "../../lib/metrics.ts";
+import type { RestartGate } from "../restart-gate.ts";
 import { loopDelayMetric } from "./loop-delay.ts";
 
 export interface AdminServer {
   readonly port: number;
   close(): Promise<void>;
 }
+
+/** Reasons that are told at most. */
+const MAX_TOLD = 20;
 
 /** A loop that has not turned for this long is not well. */
 const STALL_MS = 10_000;
@@ -17,12 +21,14 @@ const TURN_MS = 10;
 /**
  * The broker's HTTP port (edge): `/healthz` while the event loop turns and the disk answers, `/readyz` once the broker has
  * registered and listens, `/metrics`. Neither probe asks the API server or another broker: their trouble is no reason
- * to restart this one.
+ * to restart this one. `/caught-up` is 200 when all its replicas are in sync, `/safe-to-stop` when no partition would have too
+ * few in-sync replicas without it; else they are 503 and say why.
  */
 export async function startAdminServer(options: {
   readonly host: string;
   readonly port: number;
   readonly ready: () => boolean;
+  readonly restartGate: () => RestartGate;
   readonly metrics: MetricsRegistry;
 }): Promise<AdminServer> {
   const delay = monitorEventLoopDelay({ resolution: TURN_MS });
@@ -50,6 +56,24 @@ export async function startAdminServer(options: {
       .type("text")
       .send(ready ? "ok\n" : "not registered yet\n");
   });
+  app.get("/caught-up", (_request, response) => {
+    const { behind } = options.restartGate();
+    response
+      .status(behind.length === 0 ? 200 : 503)
+      .type("text")
+      .send(told(behind.length === 0 ? ["ok"] : behind));
+  });
+  app.get("/safe-to-stop", (_request, response) => {
+    const { neededFor, interrupted } = options.restartGate();
+    const warnings = interrupted.map(
+      ({ topic, partitions }) =>
+        `${partitions} partitions of ${topic} cannot take all writes meanwhile: they have too few replicas`,
+    );
+    response
+      .status(neededFor.length === 0 ? 200 : 503)
+      .type("text")
+      .send(told(neededFor.length === 0 ? ["ok", ...warnings] : neededFor));
+  });
   app.get("/metrics", (_request, response) => {
     response.type("text/plain; version=0.0.4").send(options.metrics.render());
   });
@@ -72,4 +96,11 @@ export async function startAdminServer(options: {
         server.closeAllConnections();
       }),
   };
+}
+
+/** A line for each, and how many more there are. */
+function told(lines: readonly string[]): string {
+  const more = lines.length - MAX_TOLD;
+  const shown = lines.slice(0, MAX_TOLD);
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].map((line) => `${line}\n`).join("");
 }

@@ -1,6 +1,7 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import { brokerClusterShape, type BrokerClusterShape } from "../../cluster/broker-cluster-shape.ts";
 import { brokerClusters, CLUSTER_LABEL, partitionSlices } from "../../cluster/resources.ts";
+import { interruptedTopics, type InterruptedTopic } from "../../cluster/restart-safety.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { WorkQueue } from "../../kube/work-queue.ts";
@@ -8,6 +9,7 @@ import { SECOND, type Millis } from "../../lib/units.ts";
 import { type Caches, find, keyOf, splitKey } from "../caches.ts";
 import { EventRecorder } from "../events.ts";
 import type { OperatorOptions } from "../operator.ts";
+import { replicatedPartitions } from "../plan/rolling-inputs.ts";
 import { planScaleDown, type ScaleDown } from "../plan/scale-down.ts";
 import { topicShape } from "../plan/topic-shape.ts";
 import { bootstrapAddress, type ClusterContext } from "../resources/context.ts";
@@ -15,13 +17,10 @@ import { children } from "../resources/index.ts";
 import { brokerImage } from "../resources/pod-template.ts";
 import { keptImage, templateIsKept } from "../resources/stateful-set.ts";
 import { services, type StatefulSet } from "../resources/workloads.ts";
-import {
-  brokerClusterStatus,
-  isSettled,
-  type BrokerClusterStatus,
-} from "../status/broker-cluster-status.ts";
+import { brokerClusterStatus, isSettled } from "../status/broker-cluster-status.ts";
+import { childEvent, statusEvents, type ToldEvent } from "../status/cluster-events.ts";
 import type { ClusterFinding } from "../status/cluster-finding.ts";
-import { named } from "../status/interruption-condition.ts";
+import { interruptedText } from "../status/interruption-condition.ts";
 import { PAUSED } from "../status/paused-condition.ts";
 import { sameStatus } from "../status/same-status.ts";
 import { BrokerRestarter, type RestartStep } from "./broker-restarter.ts";
@@ -33,6 +32,9 @@ import { VolumeGrower } from "./volume-grower.ts";
 const LOOK_AGAIN: Millis = 30 * SECOND;
 /** While brokers are restarted, in case that a watch is late. */
 const RESTART_LOOK: Millis = 5 * SECOND;
+
+/** Topics that have changed are counted at most this often. */
+const TOPICS_LOOK: Millis = 2 * SECOND;
 
 type Applied = Extract<ClusterFinding, { kind: "applied" }>;
 
@@ -96,6 +98,12 @@ class BrokerClusterController {
         if (cluster !== undefined && this.#isMoving(cluster)) look(keyOf(cluster));
       });
     }
+    // Some of them may not survive a restart, which is to be known before there is one.
+    topics.onChange(({ object }) => {
+      const namespace = object.metadata.namespace ?? "default";
+      const cluster = find(clusters, namespace, object.spec.cluster);
+      if (cluster !== undefined) this.#queue.addAfter(keyOf(cluster), TOPICS_LOOK);
+    });
     for (const part of [this.#keeper, this.#restarter, this.#grower]) part.start(look);
   }
 
@@ -157,6 +165,7 @@ class BrokerClusterController {
       kind: "applied",
       ...(scaleDown === undefined ? {} : { scaleDown, tooWide: this.#tooWide(cluster) }),
       ...(step === undefined ? {} : { restart: step.plan }),
+      interrupted: step?.plan.interrupted ?? this.#interrupted(cluster),
       ...(growth === undefined
         ? {}
         : { growing: [...growth.grow.map((claim) => claim.name), ...growth.growing] }),
@@ -184,7 +193,7 @@ class BrokerClusterController {
         case "created":
         case "changed":
           objects.push(kept.object);
-          this.#tell(context, what, kept.kind, before);
+          this.#tell(cluster, childEvent(context, what, kept.kind, before));
           break;
         case "refused":
           return kept;
@@ -215,30 +224,8 @@ class BrokerClusterController {
     return outside;
   }
 
-  #tell(
-    { cluster, replicas, shape }: ClusterContext,
-    what: string,
-    how: "created" | "changed",
-    before: StatefulSet | undefined,
-  ): void {
-    const { generation, name } = cluster.metadata;
-    const events = this.#events;
-    if (what === `StatefulSet ${name}`) {
-      const had = before?.spec.replicas ?? 0;
-      if (before === undefined) {
-        events.record(cluster, "Normal", "Created", `created ${what} with ${replicas} brokers`);
-        return;
-      }
-      if (had !== replicas) {
-        const reason = had < replicas ? "ScalingUp" : "ScalingDown";
-        const message = `from ${had} to ${replicas} of ${shape.brokers} wanted brokers`;
-        events.record(cluster, "Normal", reason, message);
-        return;
-      }
-    }
-    // The spec was in force already: somebody else has changed or removed the child.
-    if (generation === undefined || cluster.status?.observedGeneration !== generation) return;
-    events.record(cluster, "Normal", "ChildRestored", `${what} was ${how} as it should be`);
+  #tell(cluster: BrokerCluster, told: ToldEvent | undefined): void {
+    if (told !== undefined) this.#events.record(cluster, told.type, told.reason, told.message);
   }
 
   /** As the spec says; but a broker that still has partitions stays until they have moved. */
@@ -298,7 +285,7 @@ class BrokerClusterController {
   async #restart(cluster: BrokerCluster, { plan, pod }: RestartStep): Promise<void> {
     this.#queue.addAfter(keyOf(cluster), RESTART_LOOK);
     if (plan.interrupted.length > 0) {
-      const message = `these partitions have too few replicas to take all writes meanwhile: ${named(plan.interrupted)}`;
+      const message = interruptedText(plan.interrupted);
       this.#events.record(cluster, "Warning", "RestartInterrupts", message);
     }
     if (plan.next === undefined || pod === undefined) return;
@@ -316,24 +303,21 @@ class BrokerClusterController {
     return podProblem === undefined ? {} : { podProblem };
   }
 
+  /** By the caches: what a person should know before the next restart, not what one is decided by. */
+  #interrupted(cluster: BrokerCluster): readonly InterruptedTopic[] {
+    const inNamespace = ({ metadata }: KubeObject): boolean =>
+      metadata.namespace === cluster.metadata.namespace;
+    const topics = [...this.#caches.topics.items().values()].filter(inNamespace);
+    // Those of a topic that is gone go too.
+    const slices = topics.flatMap(({ metadata }) => [...this.#caches.slicesOf(metadata.uid ?? "")]);
+    return interruptedTopics(replicatedPartitions(cluster, topics, slices));
+  }
+
   #isMoving(cluster: BrokerCluster): boolean {
     const set = this.#keeper.setOf(cluster);
     if (set === undefined) return false;
     if ((set.spec.replicas ?? 0) > cluster.spec.brokers) return true;
     return this.#restarter.isUnderWay(cluster, set);
-  }
-
-  #tellOfListeners(cluster: BrokerCluster, status: BrokerClusterStatus): void {
-    const { message, reason } = status.conditions?.find(({ type }) => type === "Ready") ?? {};
-    if (reason === "ListenersNotReady") {
-      this.#events.record(cluster, "Warning", reason, message ?? "");
-    }
-    if (!isTrue(status, "ListenersReady") || isTrue(cluster.status, "ListenersReady")) return;
-    const where = (status.listeners ?? []).map(
-      ({ name, bootstrap = "" }) => `${name} at ${bootstrap}`,
-    );
-    const told = `clients from outside are served by ${where.join(", ")}`;
-    this.#events.record(cluster, "Normal", "ListenersReady", told);
   }
 
   /** Writes the status if it says something new, and tells of it. */
@@ -363,16 +347,8 @@ class BrokerClusterController {
     if (finding.kind === "refused") {
       this.#events.record(cluster, "Warning", finding.reason, finding.message);
     }
-    this.#tellOfListeners(cluster, status);
-    if (isTrue(status, "Ready") && !isTrue(cluster.status, "Ready")) {
-      const message = `${cluster.spec.brokers} brokers are ready at ${bootstrap ?? ""}`;
-      this.#events.record(cluster, "Normal", "Ready", message);
-    }
+    for (const told of statusEvents(cluster, status)) this.#tell(cluster, told);
   }
-}
-
-function isTrue(status: BrokerCluster["status"], condition: string): boolean {
-  return (status?.conditions ?? []).some((one) => one.type === condition && one.status === "True");
 }
 
 /** What this operator would have otherwise, though the user's wish is the same as when the pods were made. */

@@ -1,6 +1,11 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
-import type { PartitionPlacement, PartitionSlice } from "../../cluster/partition-slice.ts";
+import type { PartitionSlice } from "../../cluster/partition-slice.ts";
+import {
+  stayingReplicas,
+  wantedReplicas,
+  type ReplicatedPartition,
+} from "../../cluster/restart-safety.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { Lease } from "../../kube/objects.ts";
 import {
@@ -9,7 +14,7 @@ import {
   type PodObject,
   type StatefulSet,
 } from "../resources/workloads.ts";
-import type { RollingBroker, RollingInputs, RollingPartition } from "./rolling-restart.ts";
+import type { RollingBroker, RollingInputs } from "./rolling-restart.ts";
 import { topicShape } from "./topic-shape.ts";
 
 /** The objects that a rolling restart is decided from, all of one cluster. */
@@ -27,14 +32,23 @@ export interface RollingObjects {
 export function rollingInputs(objects: RollingObjects): RollingInputs {
   const { cluster, lease } = objects;
   const holder = /^(\d+):\d+$/.exec(lease?.spec?.holderIdentity ?? "")?.[1];
-  const topics = new Map(objects.topics.map((topic) => [topic.metadata.uid, topic]));
   return {
     brokers: brokersOf(objects),
-    partitions: objects.slices
-      .filter(({ spec }) => spec.cluster === cluster.metadata.name)
-      .flatMap((slice) => partitionsOf(slice, cluster, topics.get(slice.spec.topicId))),
+    partitions: replicatedPartitions(cluster, objects.topics, objects.slices),
     controller: holder === undefined ? undefined : Number(holder),
   };
+}
+
+/** The partitions of a cluster (pure). */
+export function replicatedPartitions(
+  cluster: BrokerCluster,
+  topics: Iterable<Topic>,
+  slices: Iterable<PartitionSlice>,
+): ReplicatedPartition[] {
+  const byId = new Map([...topics].map((topic) => [topic.metadata.uid, topic]));
+  return [...slices]
+    .filter(({ spec }) => spec.cluster === cluster.metadata.name)
+    .flatMap((slice) => partitionsOf(slice, cluster, byId.get(slice.spec.topicId)));
 }
 
 /** Whether a pod was made from another template than the set has now. */
@@ -70,28 +84,20 @@ function partitionsOf(
   { spec, status }: PartitionSlice,
   cluster: BrokerCluster,
   topic: Topic | undefined,
-): RollingPartition[] {
+): ReplicatedPartition[] {
   const minimum = minInSync(cluster, topic);
   return spec.partitions.map((placement, index) => {
     const isr = status?.partitions?.[index]?.isr ?? [];
-    const replicas = staying(placement, isr);
+    const replicas = stayingReplicas(placement, isr);
     return {
+      topic: spec.topic,
       name: `${spec.topic}-${spec.firstPartition + index}`,
       replicas,
+      wantedReplicas: wantedReplicas(placement),
       isr,
       minInSyncReplicas: minimum ?? Math.floor(replicas.length / 2) + 1,
     };
   });
-}
-
-/** Without those that a move takes away, or brings and has not brought in sync yet. */
-function staying(
-  { replicas, adding = [], removing = [] }: PartitionPlacement,
-  isr: readonly BrokerId[],
-): BrokerId[] {
-  return replicas.filter(
-    (id) => !removing.includes(id) && (!adding.includes(id) || isr.includes(id)),
-  );
 }
 
 /** As the brokers compute it; undefined for a topic that is gone or refused: then a majority. */

@@ -1,4 +1,12 @@
 import type { BrokerId } from "../../cluster/broker.ts";
+import {
+  blockedBy,
+  inSyncWithout,
+  interruptedTopics,
+  neededWithout,
+  type InterruptedTopic,
+  type ReplicatedPartition,
+} from "../../cluster/restart-safety.ts";
 
 /** A broker of the StatefulSet, as far as a restart is concerned. */
 export interface RollingBroker {
@@ -13,20 +21,10 @@ export interface RollingBroker {
   readonly running: boolean;
 }
 
-export interface RollingPartition {
-  /** For people: `orders-3`. */
-  readonly name: string;
-  /** The replicas that are to stay: without those that a move adds and has not brought in sync, or removes. */
-  readonly replicas: readonly BrokerId[];
-  /** As recorded; empty when nothing is. */
-  readonly isr: readonly BrokerId[];
-  readonly minInSyncReplicas: number;
-}
-
 export interface RollingInputs {
   /** All that the StatefulSet is to have, by id. */
   readonly brokers: readonly RollingBroker[];
-  readonly partitions: readonly RollingPartition[];
+  readonly partitions: readonly ReplicatedPartition[];
   /** Who holds the controller's Lease. */
   readonly controller: BrokerId | undefined;
 }
@@ -45,10 +43,10 @@ export interface RollingRestart {
   /** Why none may go now. */
   readonly wait?: RestartWait;
   /**
-   * Partitions on brokers to be restarted that have too few replicas to take acknowledged writes without one of them:
-   * they are restarted all the same.
+   * Topics that have too few replicas to take acknowledged writes while a broker of theirs is away: their brokers are
+   * restarted all the same.
    */
-  readonly interrupted: readonly string[];
+  readonly interrupted: readonly InterruptedTopic[];
 }
 
 /**
@@ -61,7 +59,7 @@ export function planRollingRestart(inputs: RollingInputs): RollingRestart {
   const { brokers } = inputs;
   const outdated = brokers.filter((one) => one.outdated && !one.gone);
   const ids = outdated.map(({ id }) => id);
-  const interrupted = interruptedBy(inputs, ids);
+  const interrupted = interruptedTopics(inputs.partitions);
   if (outdated.length === 0) return { outdated: ids, interrupted };
 
   const dead = outdated.find((one) => !one.ready && !one.running);
@@ -81,7 +79,7 @@ export function planRollingRestart(inputs: RollingInputs): RollingRestart {
   for (const { id } of ordered) {
     // It may be free to go, but it is last.
     if (id === inputs.controller && outdated.length > 1) continue;
-    const reason = blockedBy(inputs, id);
+    const reason = waitFor(inputs, id);
     if (reason === undefined) return { outdated: ids, interrupted, next: id };
     blocked ??= reason;
   }
@@ -108,7 +106,7 @@ function notSettled({ brokers, partitions }: RollingInputs): RestartWait | undef
   };
 }
 
-function blockedBy(inputs: RollingInputs, id: BrokerId): RestartWait | undefined {
+function waitFor(inputs: RollingInputs, id: BrokerId): RestartWait | undefined {
   // Those that run without being ready have their turn first, and do not wait for each other to become so.
   const mustBeReady = inputs.brokers.some((one) => one.id === id && one.ready);
   const other = inputs.brokers.find(
@@ -120,33 +118,11 @@ function blockedBy(inputs: RollingInputs, id: BrokerId): RestartWait | undefined
       message: `broker ${other.id} is not ready, so broker ${id} is not restarted`,
     };
   }
-  const short = inputs.partitions.filter(
-    (partition) => left(partition, id).length < needed(partition, id),
-  );
+  const short = blockedBy(inputs.partitions, id);
   const [first] = short;
   if (first === undefined) return undefined;
   return {
     reason: "WaitingForInSyncReplicas",
-    message: `without broker ${id}, ${short.length} partitions would have too few in-sync replicas, for example ${first.name} (${left(first, id).length} of ${needed(first, id)})`,
+    message: `without broker ${id}, ${short.length} partitions would have too few in-sync replicas, for example ${first.name} (${inSyncWithout(first, id).length} of ${neededWithout(first, id)})`,
   };
-}
-
-/** In-sync replicas of a partition while a broker is away. */
-function left({ isr }: RollingPartition, away: BrokerId): readonly BrokerId[] {
-  return isr.filter((id) => id !== away);
-}
-
-/** How many there must be; of a partition that has too few replicas for its minimum all the others. */
-function needed({ replicas, isr, minInSyncReplicas }: RollingPartition, away: BrokerId): number {
-  if (!replicas.includes(away) && !isr.includes(away)) return 0;
-  return Math.min(minInSyncReplicas, replicas.filter((id) => id !== away).length);
-}
-
-function interruptedBy({ partitions }: RollingInputs, outdated: readonly BrokerId[]): string[] {
-  return partitions
-    .filter(
-      ({ replicas, minInSyncReplicas }) =>
-        replicas.length - 1 < minInSyncReplicas && replicas.some((id) => outdated.includes(id)),
-    )
-    .map(({ name }) => name);
 }

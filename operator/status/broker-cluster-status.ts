@@ -55,7 +55,7 @@ export function brokerClusterStatus(
     selector: `${CLUSTER_LABEL}=${name}`,
     conditions: conditions([
       ...kstatus(verdict(cluster.spec.brokers, finding, set)),
-      ...interruptionCondition(applied?.restart?.interrupted ?? []),
+      ...interruptionCondition(applied?.interrupted ?? []),
       ...upgradeCondition(applied?.upgrade),
       ...listenersCondition(outside?.flatMap(({ missing }) => missing)),
     ]),

@@ -1,3 +1,4 @@
+import type { InterruptedTopic } from "../../cluster/restart-safety.ts";
 import type { ListenerAddresses } from "../plan/listener-addresses.ts";
 import type { ScaleDown } from "../plan/scale-down.ts";
 import type { RollingRestart } from "../plan/rolling-restart.ts";
@@ -17,6 +18,8 @@ export type ClusterFinding =
       readonly tooWide?: readonly string[];
       /** While pods of an older template are there. */
       readonly restart?: RollingRestart;
+      /** Topics that the restart of a broker would interrupt. */
+      readonly interrupted?: readonly InterruptedTopic[];
       /** Claims that have not got the size they asked for yet. */
       readonly growing?: readonly string[];
       /** The image, or something else of the pods, that this operator would have otherwise. */

@@ -1,18 +1,28 @@
 import type { WantedCondition } from "../../cluster/conditions.ts";
+import type { InterruptedTopic } from "../../cluster/restart-safety.ts";
 
 const MAX_NAMED = 20;
 
-/** RestartInterrupts: there only while a restart is under way that partitions with too few replicas will notice. */
-export function interruptionCondition(interrupted: readonly string[]): readonly WantedCondition[] {
+/** RestartInterrupts: there while there are topics that will notice the restart of a broker, also before one begins. */
+export function interruptionCondition(
+  interrupted: readonly InterruptedTopic[],
+): readonly WantedCondition[] {
   if (interrupted.length === 0) return [];
   return [
     {
       type: "RestartInterrupts",
       status: "True",
       reason: "TooFewReplicas",
-      message: `${interrupted.length} partitions have too few replicas to take all writes while a broker of theirs is restarted: ${named(interrupted)}`,
+      message: `${interruptedText(interrupted)}; give them a replica more`,
     },
   ];
+}
+
+/** For people: which topics, and how many of their partitions. */
+export function interruptedText(interrupted: readonly InterruptedTopic[]): string {
+  const sum = interrupted.reduce((all, { partitions }) => all + partitions, 0);
+  const topics = interrupted.map(({ topic, partitions }) => `${topic} (${partitions})`);
+  return `${sum} partitions have too few replicas to take all writes while a broker of theirs is restarted: ${named(topics)}`;
 }
 
 /** The first names, and how many more there are. */

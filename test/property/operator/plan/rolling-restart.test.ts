@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { ReplicatedPartition } from "../../../../cluster/restart-safety.ts";
 import {
   planRollingRestart,
   type RollingBroker,
-  type RollingPartition,
 } from "../../../../operator/plan/rolling-restart.ts";
 import { runs } from "../../../support/runs.ts";
 
 interface Model {
   readonly brokers: RollingBroker[];
-  readonly partitions: RollingPartition[];
+  readonly partitions: ReplicatedPartition[];
   readonly controller: number | undefined;
 }
 
@@ -20,6 +20,7 @@ function cluster(): fc.Arbitrary<Model> {
     const one = fc.subarray(ids, { minLength: 1 }).chain((replicas) =>
       fc.record({
         replicas: fc.constant(replicas),
+        wantedReplicas: fc.constant(replicas.length),
         isr: fc.subarray(replicas, { minLength: 1 }),
         minInSyncReplicas: fc.integer({ min: 1, max: replicas.length }),
       }),
@@ -30,7 +31,7 @@ function cluster(): fc.Arbitrary<Model> {
       ),
       partitions: fc
         .array(one, { maxLength: 12 })
-        .map((list) => list.map((each, at) => ({ ...each, name: `t-${at}` }))),
+        .map((list) => list.map((each, at) => ({ ...each, topic: "t", name: `t-${at}` }))),
       controller: fc.option(fc.constantFrom(...ids), { nil: undefined }),
     });
   });
@@ -48,7 +49,7 @@ const events = fc.array(
 
 class World {
   readonly brokers: RollingBroker[];
-  readonly partitions: RollingPartition[];
+  readonly partitions: ReplicatedPartition[];
   readonly controller: number | undefined;
   readonly restarted: number[] = [];
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { BrokerCluster } from "../../../../cluster/broker-cluster.ts";
-import { brokerClusters } from "../../../../cluster/resources.ts";
+import { brokerClusters, topics } from "../../../../cluster/resources.ts";
 import { ForbiddenError, ServerBusyError, UnknownOutcomeError } from "../../../../kube/errors.ts";
 import { seededRandom } from "../../../../lib/random.ts";
 import {
@@ -348,7 +348,7 @@ describe("BrokerCluster controller", () => {
       assert.deepEqual(world.fakes.restarts, [3, 2, 1, 0]);
     });
 
-    it("names partitions with one replica before it restarts their broker all the same", async () => {
+    it("names topics with one replica before it restarts their brokers all the same", async () => {
       const before: Promise<BrokerCluster>[] = [];
       start({
         fault: ({ verb, resource }) => {
@@ -364,11 +364,34 @@ describe("BrokerCluster controller", () => {
       await world.change({ config: { "num.partitions": "4" } });
       const first = await world.do(before[0] ?? Promise.reject(new Error("nothing was deleted")));
       const named = first.status?.conditions?.find(({ type }) => type === "RestartInterrupts");
-      assert.match(named?.message ?? "", /^2 partitions .*: single-0, single-1$/);
+      assert.match(named?.message ?? "", /^2 partitions .*: single \(2\); /);
       await world.scheduler.advance(10_000);
       assert.deepEqual(world.fakes.restarts, [1, 0]);
-      assert.equal(await world.conditions(), "Ready BrokersReady");
+      assert.equal(
+        await world.conditions(),
+        "Ready BrokersReady, RestartInterrupts TooFewReplicas",
+      );
       assert((await world.events()).some((event) => event.startsWith("RestartInterrupts: ")));
+    });
+
+    it("names topics that would not survive it also while none is under way", async () => {
+      start();
+      await world.ready({ brokers: 3 });
+      await world.topic("single", [[1], [0]], { replicas: 1 });
+      await world.topic("triple", [[0, 1, 2]]);
+      await world.scheduler.advance(5_000);
+      const message = await world.message("RestartInterrupts");
+      assert.match(message ?? "", /^2 partitions .*: single \(2\); give them a replica more$/);
+      assert.equal(
+        await world.conditions(),
+        "Ready BrokersReady, RestartInterrupts TooFewReplicas",
+      );
+      world.writes.length = 0;
+      await world.scheduler.advance(60_000);
+      assert.deepEqual(world.writes, []);
+      await world.do(world.kube.delete(topics, NAMESPACE, "single"));
+      await world.scheduler.advance(5_000);
+      assert.equal(await world.message("RestartInterrupts"), undefined);
     });
 
     it("heals when an image that cannot be run is corrected", async () => {

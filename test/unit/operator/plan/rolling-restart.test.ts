@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
+import type { ReplicatedPartition } from "../../../../cluster/restart-safety.ts";
 import {
   planRollingRestart,
   type RollingBroker,
   type RollingInputs,
-  type RollingPartition,
 } from "../../../../operator/plan/rolling-restart.ts";
 
 function broker(id: number, rest: Partial<RollingBroker> = {}): RollingBroker {
@@ -15,8 +15,15 @@ function partition(
   replicas: readonly number[],
   isr: readonly number[] = replicas,
   minInSyncReplicas = Math.floor(replicas.length / 2) + 1,
-): RollingPartition {
-  return { name, replicas, isr, minInSyncReplicas };
+): ReplicatedPartition {
+  return {
+    topic: name.replace(/-\d+$/, ""),
+    name,
+    replicas,
+    wantedReplicas: replicas.length,
+    isr,
+    minInSyncReplicas,
+  };
 }
 
 const old = (id: number, rest: Partial<RollingBroker> = {}): RollingBroker =>
@@ -169,7 +176,7 @@ describe("rolling restart", () => {
     });
   }
 
-  it("names the partitions that a restart interrupts, and no others", () => {
+  it("names the topics that a restart interrupts, and no others", () => {
     const plan = planRollingRestart({
       brokers: [old(0), broker(1), broker(2)],
       partitions: [
@@ -180,7 +187,10 @@ describe("rolling restart", () => {
       ],
       controller: undefined,
     });
-    assert.deepEqual(plan.interrupted, ["single-0", "pair-0"]);
+    assert.deepEqual(plan.interrupted, [
+      { topic: "pair", partitions: 1 },
+      { topic: "single", partitions: 2 },
+    ]);
   });
 
   it("says what it waits for", () => {

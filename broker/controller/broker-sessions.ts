@@ -14,8 +14,8 @@ export interface BrokerSession {
   /** It asked to stop: it keeps what cannot move, and is given nothing new. */
   draining: boolean;
   lastHeard: Millis;
-  /** How much of the time since then does not count as silence: the controller itself was not listening. */
-  excused: Millis;
+  /** How long nothing could be heard, of anybody, up to then. */
+  deafBefore: Millis;
   /** When it last became alive: preferred leaders return some time after. */
   aliveSince: Millis;
 }
@@ -27,6 +27,7 @@ export interface BrokerSession {
 export class BrokerSessions {
   readonly #timeoutMs: Millis;
   readonly #sessions = new Map<BrokerId, BrokerSession>();
+  #deaf: Millis = 0;
 
   constructor(timeoutMs: Millis) {
     this.#timeoutMs = timeoutMs;
@@ -60,7 +61,7 @@ export class BrokerSessions {
       readsOwed: 0,
       draining: false,
       lastHeard: heardAt,
-      excused: 0,
+      deafBefore: this.#deaf,
       aliveSince: now,
     });
   }
@@ -90,13 +91,13 @@ export class BrokerSessions {
         readsOwed: session?.epoch === epoch ? reads + 1 : 0,
         draining: wantsToStop,
         lastHeard: now,
-        excused: 0,
+        deafBefore: this.#deaf,
         aliveSince: now,
       });
       return "changed";
     }
     session.lastHeard = now;
-    session.excused = 0;
+    session.deafBefore = this.#deaf;
     session.reads = reads;
     if (session.draining === wantsToStop) return "same";
     session.draining = wantsToStop;
@@ -117,9 +118,12 @@ export class BrokerSessions {
     return true;
   }
 
-  /** The controller did not run for so long: heartbeats may have come, and wait to be read. */
-  excuse(ms: Millis): void {
-    for (const session of this.#sessions.values()) session.excused += ms;
+  /**
+   * This process did not run for so long: what came meanwhile is not heard yet. Silence does not count for that time,
+   * or a controller that was held up would take those for dead whose heartbeats lie in its sockets.
+   */
+  wasDeaf(duration: Millis): void {
+    this.#deaf += duration;
   }
 
   /** @returns the brokers that have now been silent for the timeout. */
@@ -127,7 +131,8 @@ export class BrokerSessions {
     const expired: BrokerId[] = [];
     for (const session of this.#sessions.values()) {
       if (session.id === self || session.state === "dead") continue;
-      if (now - session.lastHeard - session.excused > this.#timeoutMs) {
+      const deaf = this.#deaf - session.deafBefore;
+      if (now - session.lastHeard - deaf > this.#timeoutMs) {
         session.state = "dead";
         expired.push(session.id);
       }

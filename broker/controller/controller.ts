@@ -12,7 +12,7 @@ import type { BrokerImage } from "../metadata/view.ts";
 import type { Network } from "../network/frame-channel.ts";
 import type { LeadershipStore } from "../replication/leadership-store.ts";
 import { BrokerSessions } from "./broker-sessions.ts";
-import { electionStep, preferenceStep } from "./elections.ts";
+import { electionStep, isSettled, preferenceStep } from "./elections.ts";
 
 export interface ControllerOptions {
   readonly self: BrokerId;
@@ -69,8 +69,9 @@ export class Controller {
   #sessions: BrokerSessions;
   #active = false;
   #stopped = false;
-  /** The sweep of all partitions planned for the end of this turn. */
+  /** A sweep is planned for the end of this turn, of what has changed or of all partitions. */
   #sweepPlanned = false;
+  #sweepAll = false;
   readonly #changedRecords = new Map<string, RecordedPartition>();
   /** Partitions whose change is on its way. */
   readonly #inFlight = new Set<string>();
@@ -79,7 +80,7 @@ export class Controller {
   /** Whom a connection is tried to. */
   readonly #probing = new Set<BrokerId>();
   #preferredAt: Millis = 0;
-  #tickedAt: Millis | undefined;
+  #tickedAt: Millis = 0;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -99,6 +100,7 @@ export class Controller {
   }
 
   start(): void {
+    this.#tickedAt = this.#options.scheduler.now();
     this.#tick();
   }
 
@@ -241,9 +243,9 @@ export class Controller {
     if (this.#stopped) return;
     const { scheduler } = this.#options;
     const now = scheduler.now();
-    // Timers run before sockets are read: after a stop of this process everyone would seem to have been silent.
-    const late = now - (this.#tickedAt ?? now) - TICK_MS;
-    if (late > TICK_MS) this.#sessions.excuse(late);
+    // Timers come before what the sockets have, so a late one is no sign that nothing was sent.
+    const late = now - this.#tickedAt - TICK_MS;
+    if (late > TICK_MS) this.#sessions.wasDeaf(late);
     this.#tickedAt = now;
     if (this.#active) {
       this.#countMajority(now);
@@ -279,11 +281,7 @@ export class Controller {
   }
 
   #planSweep(all: boolean): void {
-    if (all) {
-      for (const slice of this.#options.image.slices.values()) {
-        for (const record of slice.partitions) this.#changedRecords.set(keyOf(record), record);
-      }
-    }
+    if (all) this.#sweepAll = true;
     if (this.#sweepPlanned) return;
     this.#sweepPlanned = true;
     this.#options.scheduler.soon(() => {
@@ -299,16 +297,14 @@ export class Controller {
     const draining = [...this.#sessions.all()]
       .filter(({ id, draining: wants }) => wants && image.brokers.get(id)?.state === "draining")
       .map(({ id }) => id);
-    const looked = [...this.#changedRecords.values()];
-    this.#changedRecords.clear();
-    for (const { topicId, partition, slice } of looked) {
-      const record = image.record(topicId, partition);
-      if (record === undefined) continue;
-      const key = keyOf(record);
+    const alive = (id: BrokerId): boolean => this.#sessions.alive(id);
+    for (const record of this.#takeChanged()) {
       if (record.state === undefined) {
-        this.#initialize(slice);
+        this.#initialize(record.slice);
         continue;
       }
+      if (draining.length === 0 && isSettled(record.state, record.placement, alive)) continue;
+      const key = keyOf(record);
       if (this.#inFlight.has(key)) continue;
       const step = electionStep(this.#rules(record), draining);
       if (step(record.state, record.placement) === undefined) continue;
@@ -326,6 +322,18 @@ export class Controller {
         })
         .catch((error: unknown) => panic(error));
     }
+  }
+
+  /** Records to be looked at, as they are now. */
+  #takeChanged(): readonly RecordedPartition[] {
+    const { image } = this.#options;
+    const changed = [...this.#changedRecords.values()];
+    this.#changedRecords.clear();
+    if (this.#sweepAll) {
+      this.#sweepAll = false;
+      return [...image.slices.values()].flatMap(({ partitions }) => partitions);
+    }
+    return changed.flatMap(({ topicId, partition }) => image.record(topicId, partition) ?? []);
   }
 
   #preferLeaders(now: Millis): void {

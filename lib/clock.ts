@@ -20,14 +20,24 @@ export interface Scheduler {
   soon(callback: () => void): void;
 }
 
+/** An object and not a closure: there is one for each fetch that waits. */
+class RealTimer implements Timer {
+  readonly #handle: NodeJS.Timeout;
+
+  constructor(delay: Millis, callback: () => void) {
+    this.#handle = setTimeout(callback, Math.max(0, delay));
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
+  }
+}
+
 /** The process's own clock and event loop (edge). */
 export const realScheduler: Scheduler = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
-  after(delay, callback) {
-    const handle = setTimeout(callback, Math.max(0, delay));
-    return { cancel: () => clearTimeout(handle) };
-  },
+  after: (delay, callback) => new RealTimer(delay, callback),
   soon: (callback) => {
     setImmediate(callback);
   },

@@ -1,18 +1,17 @@
 import type { BrokerId } from "../../cluster/broker.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
-import type { FetchRequest, fetchResponse } from "../protocol/messages/fetch.ts";
+import type { fetchResponse } from "../protocol/messages/fetch.ts";
 import { type InputOf, ZERO_UUID } from "../protocol/schema.ts";
 import type { FetchPartition, FetchScope } from "../fetch-session.ts";
 import type { EpochEnd, LogRead } from "../log/types.ts";
 import type { HostedPartition } from "../replication/types.ts";
 import { codeOf, LeaderHints } from "./common.ts";
-import { HeldAnswer, type RequestContext } from "./handler.ts";
+import type { RequestContext } from "./handler.ts";
 
 export type FetchAnswer = InputOf<typeof fetchResponse>;
 type TopicAnswer = NonNullable<FetchAnswer["responses"]>[number];
 type PartitionAnswer = NonNullable<TopicAnswer["partitions"]>[number];
 
-const READ_COMMITTED = 1;
 /** The schema lets records be null; librdkafka takes the whole answer for malformed when they are, as Kafka's never are. */
 const NO_RECORDS = new Uint8Array(0);
 /** First version that tells the leader to one who asked another broker (KIP-951). */
@@ -48,11 +47,20 @@ export function releaseAll(found: readonly Found[]): void {
 /** What was found in the response's shape; an incremental session is told only what is new to it (KIP-227). */
 export function fetchAnswer(
   context: RequestContext,
-  request: FetchRequest,
-  replicaId: number,
-  scope: FetchScope,
-  found: readonly Found[],
-  version: number,
+  {
+    committed,
+    replicaId,
+    scope,
+    found,
+    version,
+  }: {
+    /** The reader asks for what is committed by transactions only. */
+    readonly committed: boolean;
+    readonly replicaId: number;
+    readonly scope: FetchScope;
+    readonly found: readonly Found[];
+    readonly version: number;
+  },
 ): FetchAnswer {
   const hints = new LeaderHints(context);
   const topics = new Map<
@@ -62,7 +70,7 @@ export function fetchAnswer(
   for (const one of found) {
     const answered =
       one.error === undefined
-        ? foundAnswer(one, request, scope)
+        ? foundAnswer(one, committed, scope)
         : refusedAnswer(one, replicaId, version >= LEADER_HINTS ? hints : undefined);
     if (answered === undefined) continue;
     if ((one.read?.bytes ?? 0) > 0) scope.served(one.asked);
@@ -105,7 +113,7 @@ function refusedAnswer(
 
 function foundAnswer(
   { asked, partition, read, diverging, preferred }: Found,
-  request: FetchRequest,
+  committed: boolean,
   scope: FetchScope,
 ): PartitionAnswer | undefined {
   const highWatermark = partition?.highWatermark ?? -1;
@@ -121,26 +129,13 @@ function foundAnswer(
     highWatermark,
     lastStableOffset: partition?.lastStableOffset ?? -1,
     logStartOffset,
-    abortedTransactions: request.isolationLevel === READ_COMMITTED ? [] : null,
+    abortedTransactions: committed ? [] : null,
     ...(diverging === undefined
       ? {}
       : { divergingEpoch: { epoch: diverging.leaderEpoch, endOffset: diverging.endOffset } }),
     ...(preferred === undefined ? {} : { preferredReadReplica: preferred }),
     records: read === undefined ? NO_RECORDS : read.parts,
   };
-}
-
-/** The answer with the memory of what was read, which is given back also when there is no answer. */
-export function held(found: readonly Found[], answer: () => FetchAnswer): HeldAnswer<FetchAnswer> {
-  const release = (): void => {
-    releaseAll(found);
-  };
-  try {
-    return new HeldAnswer(answer(), release);
-  } catch (error) {
-    release();
-    throw error;
-  }
 }
 
 /** There is something for the follower, or was no room or memory to read it. */

@@ -1,46 +1,22 @@
-import type { BrokerId } from "../../cluster/broker.ts";
+import type { Millis } from "../../lib/units.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type { FetchRequest } from "../protocol/messages/fetch.ts";
 import { ProtocolError } from "../errors.ts";
-import { type FetchPartition, type FetchScope, keyOfPartition } from "../fetch-session.ts";
-import { CHUNK_BYTES } from "../log/read-buffers.ts";
-import type { EpochEnd, LogRead, PartitionLog } from "../log/types.ts";
-import { divergence } from "../replication/follower-replica.ts";
-import { preferredReadReplica } from "../replication/read-replica.ts";
-import type { HostedPartition } from "../replication/types.ts";
-import {
-  checkLeaderEpoch,
-  codeOf,
-  endpointOf,
-  partitionOf,
-  quotaClientOf,
-  quotasFor,
-  topicOf,
-} from "./common.ts";
-import {
-  fetchAnswer,
-  type FetchAnswer,
-  type Found,
-  hasNews,
-  held,
-  isCut,
-  type ReadMark,
-  releaseAll,
-} from "./fetch-answer.ts";
-import { NOTHING_READ, readCounted } from "./fetch-memory.ts";
+import type { FetchScope } from "../fetch-session.ts";
+import { quotaClientOf, quotasFor } from "./common.ts";
+import { fetchAnswer, type FetchAnswer, type Found, releaseAll } from "./fetch-answer.ts";
+import { FetchReader } from "./fetch-reader.ts";
 import { fetchScope } from "./fetch-scope.ts";
-import { untilWoken } from "./fetch-wait.ts";
-import type { HoldingHandler, RequestContext } from "./handler.ts";
+import { HeldAnswer, type HoldingHandler, type RequestContext } from "./handler.ts";
+import { ParkedFetch } from "./parked-fetch.ts";
 
-const READ_COMMITTED = 1;
-/** First version that may be sent to a nearer replica, and read from a follower (KIP-392). */
-const NEAREST_REPLICA = 11;
+type Result = FetchAnswer | HeldAnswer<FetchAnswer>;
 
 /**
  * Long-polling fetch of consumers, from leaders and followers (KIP-392), and of followers on the internal listener (KIP-74,
  * KIP-227, KIP-320, KIP-951). A consumer that has had more than its quota gets an answer without records (KIP-219).
  */
-export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
+export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = (
   context,
   request,
   version,
@@ -60,341 +36,203 @@ export const handleFetch: HoldingHandler<FetchRequest, FetchAnswer> = async (
   if (debt > 0 && request.sessionEpoch <= 0) return { throttleTimeMs: debt };
   const scope = fetchScope(context, request, replicaId, version);
   if (debt > 0) return { throttleTimeMs: debt, sessionId: scope.sessionId };
-  const fetch = new Fetch(context, request, replicaId, scope, version);
-  const stopWatching = context.connection?.whenClosed(() => {
-    fetch.abandoned = true;
-  });
-  try {
-    const refused = fetch.begin();
-    const deadline = scheduler.now() + request.maxWaitMs;
-    let found = await fetch.look(refused);
-    while (!fetch.enough(found) && !fetch.hurried && scheduler.now() < deadline) {
-      releaseAll(found);
-      if (!fetch.abandoned) await fetch.wait(found, deadline - scheduler.now());
-      // Nobody is there to be answered: what is sent goes nowhere.
-      if (fetch.abandoned) return { errorCode: ErrorCode.NONE };
-      found = await fetch.look(refused);
-    }
-    return held(found, () => {
-      const answer = fetchAnswer(context, request, replicaId, scope, found, version);
-      fetch.told(found);
-      if (quotas === undefined) return answer;
-      const bytes = found.reduce((sum, { read }) => sum + (read?.bytes ?? 0), 0);
-      const now = scheduler.now();
-      return { ...answer, throttleTimeMs: quotas.fetched(quotaClientOf(context), bytes, now) };
-    });
-  } finally {
-    stopWatching?.();
-    fetch.giveUpPromise();
-  }
+  const reader = new FetchReader(context, request, replicaId, scope, version);
+  const deadline = scheduler.now() + request.maxWaitMs;
+  return new Fetch({ context, reader, replicaId, scope, version, deadline }).answer();
 };
 
+/** What a fetch is answered by. */
+interface FetchParts {
+  readonly context: RequestContext;
+  readonly reader: FetchReader;
+  readonly replicaId: number;
+  readonly scope: FetchScope;
+  readonly version: number;
+  readonly deadline: Millis;
+}
+
+/**
+ * One fetch until it is answered. Thousands of them wait at a time, each for most of its life: what it holds counts, and
+ * what it still holds when it is over.
+ */
 class Fetch {
-  readonly #context: RequestContext;
-  readonly #request: FetchRequest;
-  readonly #replicaId: number;
-  readonly #scope: FetchScope;
-  /** Consumers may read from followers, and are told of nearer ones. */
-  readonly #anyReplica: boolean;
-  /** Followers are told at once how far is committed: consumers read there. */
-  readonly #tellsHighWatermark: boolean;
-  /** Something that is not in memory was not read for want of some. */
-  #starved = false;
-  /** It has waited for memory, and one read's is kept for it. */
-  #promised = false;
-  /** What the next look is to look at, as the acknowledgement has chosen it. */
-  #next: readonly FetchPartition[] | undefined;
-  abandoned = false;
+  readonly #parts: FetchParts;
+  #parked: ParkedFetch | undefined;
   /** A follower has more to say: it is answered with what there is. */
-  hurried = false;
+  #hurried = false;
+  #stopWatching: (() => void) | undefined;
+  #resolve: ((result: Result) => void) | undefined;
+  #reject: ((error: unknown) => void) | undefined;
 
-  constructor(
-    context: RequestContext,
-    request: FetchRequest,
-    replicaId: number,
-    scope: FetchScope,
-    version: number,
-  ) {
-    const isReplica = replicaId >= 0;
-    const { readsFromNearest } = context.services.config;
-    // One without a rack is at a follower because its metadata is old, and better off at the leader. A broker that asks
-    // not as a replica has found its own copy damaged.
-    const repairs = !isReplica && context.listener === "internal";
-    this.#anyReplica =
-      repairs ||
-      (readsFromNearest && !isReplica && version >= NEAREST_REPLICA && request.rackId !== "");
-    this.#tellsHighWatermark = readsFromNearest && isReplica;
-    this.#context = context;
-    this.#request = request;
-    this.#replicaId = replicaId;
-    this.#scope = scope;
+  constructor(parts: FetchParts) {
+    this.#parts = parts;
   }
 
-  /**
-   * A follower's fetch acknowledges what is before it, once, on arrival (R2): of what it asks for anew and of what has
-   * moved, and from time to time of all partitions of its session.
-   * @returns what is refused, or diverges, by partition.
-   */
-  begin(): ReadonlyMap<FetchPartition, Found> {
-    const refused = new Map<FetchPartition, Found>();
-    if (this.#replicaId < 0) return refused;
-    const { scheduler } = this.#context.services.environment;
-    const all = this.#scope.moves?.allDue(scheduler.now()) ?? true;
-    this.#next = all ? this.#scope.partitions : this.#toLookAt();
-    for (const asked of this.#next) {
-      try {
-        const partition = this.#partition(asked);
-        const diverging = this.#accept(asked, partition);
-        if (diverging !== undefined) refused.set(asked, { asked, partition, diverging });
-      } catch (error) {
-        codeOf(error);
-        const hosted = this.#context.services.replicas.byTopicId(asked.topicId, asked.partition);
-        refused.set(
-          asked,
-          hosted === undefined ? { asked, error } : { asked, partition: hosted, error },
-        );
-      }
-    }
-    return refused;
-  }
-
-  /** All partitions; of a follower's session those of which there may be something to say. */
-  #toLookAt(): readonly FetchPartition[] {
-    const { moves, at, partitions } = this.#scope;
-    if (moves === undefined) return partitions;
-    return moves.take().flatMap((key) => at?.(key) ?? []);
-  }
-
-  #accept(asked: FetchPartition, partition: HostedPartition): EpochEnd | undefined {
-    asked.acceptedIn = -1;
-    const diverging = partition.followerFetch({
-      replicaId: this.#replicaId,
-      replicaEpoch: this.#request.replicaState.replicaEpoch,
-      currentLeaderEpoch: asked.currentLeaderEpoch,
-      fetchOffset: asked.fetchOffset,
-      lastFetchedEpoch: asked.lastFetchedEpoch,
-      logStartOffset: asked.logStartOffset,
+  /** What there is at once is answered at once, if it is enough. */
+  answer(): Result | Promise<Result> {
+    const { context, reader } = this.#parts;
+    const looking = reader.look();
+    if (!(looking instanceof Promise) && this.#isEnough(looking)) return this.#held(looking);
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#stopWatching = context.connection?.whenClosed(() => {
+        reader.abandoned = true;
+        this.#parked?.wake();
+      });
+      this.#goOn(looking);
     });
-    if (diverging === undefined) asked.acceptedIn = partition.leaderEpoch;
-    return diverging;
   }
 
-  #partition(asked: FetchPartition): HostedPartition {
-    return partitionOf(this.#context, asked.topic, asked.topicId, asked.partition);
-  }
-
-  /** Reads what is there now, within the limits; the first batch comes whatever its size (KIP-74). */
-  async look(refused: ReadonlyMap<FetchPartition, Found>): Promise<readonly Found[]> {
-    const found: Found[] = [];
-    let left = Math.min(
-      this.#request.maxBytes,
-      this.#context.services.config.number("fetch.max.bytes"),
-      this.#replicaId < 0
-        ? (quotasFor(this.#context)?.fetchLimit(quotaClientOf(this.#context)) ?? Infinity)
-        : Infinity,
-    );
-    let some = false;
-    this.#starved = false;
-    const looking = this.#next ?? this.#toLookAt();
-    this.#next = undefined;
-    try {
-      for (const asked of looking) {
-        const known = refused.get(asked);
-        const reading = known ?? this.#read(asked, left, !some);
-        const one = reading instanceof Promise ? await reading : reading;
-        found.push(one);
-        this.#scope.moves?.owe(keyOfPartition(asked), hasNews(one));
-        const bytes = one.read?.bytes ?? 0;
-        if (bytes > 0) some = true;
-        left -= bytes;
-        if (this.abandoned) break;
-      }
-    } catch (error) {
-      releaseAll(found);
-      throw error;
-    } finally {
-      this.giveUpPromise();
+  #goOn(looking: readonly Found[] | Promise<readonly Found[]>): void {
+    if (!(looking instanceof Promise)) {
+      this.#looked(looking);
+      return;
     }
-    return found;
-  }
-
-  #read(asked: FetchPartition, left: number, minOneBatch: boolean): Found | Promise<Found> {
-    try {
-      const partition = this.#partition(asked);
-      if (this.#anyReplica) partition.requireReplica();
-      else partition.requireLeader();
-      const diverging =
-        this.#replicaId < 0
-          ? this.#checkConsumer(asked, partition)
-          : // Its leadership is another than when that was asked for.
-            asked.acceptedIn === partition.leaderEpoch
-            ? undefined
-            : this.#accept(asked, partition);
-      if (diverging !== undefined) return { asked, partition, diverging };
-      const preferred = this.#nearer(asked, partition);
-      if (preferred !== undefined) return { asked, partition, preferred };
-      const seen = this.#mark(partition);
-      const maxBytes = Math.max(0, Math.min(asked.maxBytes, left));
-      const upTo = this.#replicaId >= 0 ? Infinity : seen.end;
-      const reading = this.#readLog(partition.log, asked.fetchOffset, maxBytes, upTo, minOneBatch);
-      if (!(reading instanceof Promise)) return { asked, partition, seen, read: reading };
-      return reading.then(
-        (read) => ({ asked, partition, seen, read }),
-        (error: unknown) => refusal(asked, error),
-      );
-    } catch (error) {
-      return refusal(asked, error);
-    }
-  }
-
-  /** What is not in memory is read when there is memory for it: without, it is as if nothing were there yet. */
-  #readLog(
-    log: PartitionLog,
-    offset: number,
-    maxBytes: number,
-    upTo: number,
-    minOneBatch: boolean,
-  ): LogRead | Promise<LogRead> {
-    const { answers } = this.#context;
-    if (answers === undefined || offset >= upTo || log.inMemory(offset)) {
-      return log.read(offset, maxBytes, upTo, minOneBatch);
-    }
-    if (answers.short && !this.#promised) {
-      answers.onShort?.();
-      this.#starved = true;
-      return NOTHING_READ;
-    }
-    // The first batch of an answer comes before the second one of another.
-    if (!minOneBatch && answers.crowded) return NOTHING_READ;
-    this.giveUpPromise();
-    return readCounted(answers, () => log.read(offset, maxBytes, upTo, minOneBatch));
-  }
-
-  /** What was kept for a read that is not to be, or takes its own. */
-  giveUpPromise(): void {
-    if (!this.#promised) return;
-    this.#promised = false;
-    this.#context.answers?.giveBack(CHUNK_BYTES);
-  }
-
-  #checkConsumer(asked: FetchPartition, partition: HostedPartition): EpochEnd | undefined {
-    checkLeaderEpoch(asked.currentLeaderEpoch, partition);
-    if (asked.lastFetchedEpoch > partition.log.latestEpoch) {
-      throw new ProtocolError(ErrorCode.UNKNOWN_LEADER_EPOCH);
-    }
-    return divergence(asked.lastFetchedEpoch, asked.fetchOffset, (epoch) =>
-      partition.log.endOfEpoch(epoch),
-    );
-  }
-
-  /** The replica in the consumer's rack, where it should read instead (KIP-392). */
-  #nearer(asked: FetchPartition, partition: HostedPartition): BrokerId | undefined {
-    const { services, listener } = this.#context;
-    const { rackId } = this.#request;
-    if (!this.#anyReplica || !partition.isLeader) return undefined;
-    const { metadata } = services;
-    return preferredReadReplica(
-      rackId,
-      asked.fetchOffset,
-      metadata.brokers.get(services.brokerId)?.rack,
-      partition.readableFollowers(),
-      (id) => {
-        const broker = metadata.brokers.get(id);
-        const reachable =
-          broker?.state === "running" && endpointOf(metadata, id, listener) !== undefined;
-        return reachable ? broker.rack : undefined;
+    looking.then(
+      (found) => {
+        this.#looked(found);
+      },
+      (error: unknown) => {
+        this.#fail(error);
       },
     );
   }
 
-  /** Where reading ends for this reader, and in which leadership. */
-  #mark(partition: HostedPartition): ReadMark {
-    const { leaderEpoch, isLeader, highWatermark } = partition;
-    const committed = this.#request.isolationLevel === READ_COMMITTED;
-    const end =
-      this.#replicaId >= 0
-        ? partition.log.logEndOffset
-        : committed
-          ? partition.lastStableOffset
-          : highWatermark;
-    return { end, leaderEpoch, isLeader, told: this.#tellsHighWatermark ? highWatermark : -1 };
+  #looked(found: readonly Found[]): void {
+    try {
+      if (this.#isEnough(found)) this.#settle(this.#held(found));
+      else if (this.#parts.reader.abandoned) {
+        // Nobody is there to be answered: what is sent goes nowhere.
+        releaseAll(found);
+        this.#settle({ errorCode: ErrorCode.NONE });
+      } else this.#park(found);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
-  /** Enough to answer: bytes as asked for, or anything that the client has to know at once. */
-  enough(found: readonly Found[]): boolean {
-    if (found.length === 0 && !this.#scope.incremental) return true;
+  #settle(result: Result): void {
+    this.#stopWatching?.();
+    const resolve = this.#resolve;
+    this.#ended();
+    resolve?.(result);
+  }
+
+  /** Lets go of the answer and of who takes it: this object may lie among the old ones for long after its end. */
+  #ended(): void {
+    this.#resolve = undefined;
+    this.#reject = undefined;
+    this.#stopWatching = undefined;
+  }
+
+  #fail(error: unknown): void {
+    this.#stopWatching?.();
+    this.#parts.reader.giveUpPromise();
+    const reject = this.#reject;
+    this.#ended();
+    reject?.(error);
+  }
+
+  /** Enough to answer, or the time is up: bytes as asked for, or anything that the client has to know at once. */
+  #isEnough(found: readonly Found[]): boolean {
+    const { context, deadline, reader, scope } = this.#parts;
+    if (found.length === 0 && !scope.incremental) return true;
     let bytes = 0;
     for (const one of found) {
       if (one.error !== undefined || one.diverging !== undefined) return true;
       if (one.preferred !== undefined) return true;
       const told = one.asked.told?.highWatermark;
-      if (this.#tellsHighWatermark && told !== undefined && one.seen !== undefined) {
+      if (reader.tellsHighWatermark && told !== undefined && one.seen !== undefined) {
         if (one.seen.told > told) return true;
       }
       bytes += one.read?.bytes ?? 0;
     }
-    return bytes >= this.#request.minBytes;
+    if (bytes >= reader.minBytes || this.#hurried) return true;
+    return context.services.environment.scheduler.now() >= deadline;
+  }
+
+  /** The answer with the memory of what was read, which is given back also when there is no answer. */
+  #held(found: readonly Found[]): HeldAnswer<FetchAnswer> {
+    const release = (): void => {
+      releaseAll(found);
+    };
+    try {
+      return new HeldAnswer(this.#answerOf(found), release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  #answerOf(found: readonly Found[]): FetchAnswer {
+    const { context, reader, replicaId, scope, version } = this.#parts;
+    const { committed } = reader;
+    const answer = fetchAnswer(context, { committed, replicaId, scope, found, version });
+    reader.told(found);
+    const quotas = replicaId < 0 ? quotasFor(context) : undefined;
+    if (quotas === undefined) return answer;
+    const bytes = found.reduce((sum, { read }) => sum + (read?.bytes ?? 0), 0);
+    const now = context.services.environment.scheduler.now();
+    return { ...answer, throttleTimeMs: quotas.fetched(quotaClientOf(context), bytes, now) };
   }
 
   /**
    * Until something has moved in any of the partitions since `found` was read, or the time is up. What moved while the
    * others were still being read, before anybody listened, counts as well.
    */
-  wait(found: readonly Found[], timeout: number): Promise<void> {
-    const { services, connection, answers } = this.#context;
-    const { moves, partitions } = this.#scope;
-    return untilWoken(services.environment.scheduler, timeout, (wake) => {
-      const stops: (() => void)[] = [];
-      if (moves === undefined) {
-        for (const { topic, topicId, partition } of partitions) {
-          const id = topicOf(services.metadata, topic, topicId)?.topicId;
-          if (id !== undefined) stops.push(services.replicas.onProgress(id, partition, wake));
-        }
-      } else stops.push(moves.whenMoved(wake));
-      if (connection !== undefined) stops.push(connection.whenClosed(wake));
-      if (connection !== undefined && this.#replicaId >= 0) {
-        const hurry = (): void => {
-          this.hurried = true;
-          wake();
-        };
-        stops.push(connection.whenNext(hurry));
-      }
-      if (this.#starved && answers !== undefined) {
-        const pass = (): void => {
-          // At once: of those who wait only as many pass as there is room for.
-          answers.hold(CHUNK_BYTES);
-          this.#promised = true;
-          wake();
-        };
-        stops.push(answers.room.wait(pass));
-      }
-      if (moves?.some ?? found.some((one) => this.#moved(one))) wake();
-      return stops;
+  #park(found: readonly Found[]): void {
+    releaseAll(found);
+    const { context, deadline, reader, replicaId } = this.#parts;
+    const { services, answers, connection } = context;
+    const { moves } = this.#parts.scope;
+    const { scheduler } = services.environment;
+    const parked = new ParkedFetch(scheduler, deadline - scheduler.now(), () => {
+      this.#parked = undefined;
+      // At the end of the turn: whatever else is appended in it is answered together.
+      scheduler.soon(() => {
+        this.#again();
+      });
     });
+    this.#parked = parked;
+    if (moves === undefined) {
+      for (const { partition } of found) {
+        if (partition === undefined) continue;
+        const { topicId, partition: index } = partition;
+        parked.until((wake) => services.replicas.onProgress(topicId, index, wake));
+      }
+    } else parked.until((wake) => moves.whenMoved(wake));
+    if (connection !== undefined && replicaId >= 0) {
+      parked.until((wake) =>
+        connection.whenNext(() => {
+          this.#hurried = true;
+          wake();
+        }),
+      );
+    }
+    if (reader.starved && answers !== undefined) {
+      parked.until((wake) =>
+        answers.room.wait(() => {
+          // At once: of those who wait only as many pass as there is room for.
+          reader.promise();
+          wake();
+        }),
+      );
+    }
+    if (moves?.some ?? found.some((one) => reader.moved(one))) parked.wake();
   }
 
-  /** The answer tells what was found: what it had no room for stays to be told. */
-  told(found: readonly Found[]): void {
-    const { moves } = this.#scope;
-    if (moves === undefined) return;
-    for (const one of found) moves.owe(keyOfPartition(one.asked), isCut(one));
+  #again(): void {
+    const { reader } = this.#parts;
+    if (reader.abandoned) {
+      reader.giveUpPromise();
+      this.#settle({ errorCode: ErrorCode.NONE });
+      return;
+    }
+    try {
+      this.#goOn(reader.look());
+    } catch (error) {
+      this.#fail(error);
+    }
   }
-
-  #moved({ partition, seen }: Found): boolean {
-    if (partition === undefined || seen === undefined) return false;
-    const { topicId, partition: index } = partition;
-    if (this.#context.services.replicas.byTopicId(topicId, index) !== partition) return true;
-    const now = this.#mark(partition);
-    return (
-      now.end !== seen.end ||
-      now.told !== seen.told ||
-      now.isLeader !== seen.isLeader ||
-      now.leaderEpoch !== seen.leaderEpoch
-    );
-  }
-}
-
-function refusal(asked: FetchPartition, error: unknown): Found {
-  codeOf(error);
-  return { asked, error };
 }

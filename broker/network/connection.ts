@@ -1,5 +1,6 @@
 import { totalLength } from "../../lib/bytes.ts";
 import type { Timer } from "../../lib/clock.ts";
+import { ListenerList } from "../../lib/listener-list.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Bytes, Millis } from "../../lib/units.ts";
 import type { RequestConnection } from "../handlers/handler.ts";
@@ -43,8 +44,8 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   readonly #logger: Logger;
   readonly #limits: ListenerLimits;
   readonly #slots: Slot[] = [];
-  readonly #closeListeners = new Set<() => void>();
-  readonly #nextListeners = new Set<() => void>();
+  readonly #closeListeners = new ListenerList();
+  readonly #nextListeners = new ListenerList();
   /** What had arrived when the bounds were reached: no more than the channel reads at once. */
   readonly #held: Uint8Array[] = [];
   #closed = false;
@@ -82,13 +83,11 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
       listener();
       return () => undefined;
     }
-    this.#closeListeners.add(listener);
-    return () => this.#closeListeners.delete(listener);
+    return this.#closeListeners.add(listener);
   }
 
   whenNext(listener: () => void): () => void {
-    this.#nextListeners.add(listener);
-    return () => this.#nextListeners.delete(listener);
+    return this.#nextListeners.add(listener);
   }
 
   onClose(): void {
@@ -96,9 +95,7 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
     this.#closed = true;
     this.#muted?.timer.cancel();
     this.#drop();
-    const listeners = [...this.#closeListeners];
-    this.#closeListeners.clear();
-    for (const listener of listeners) listener();
+    this.#closeListeners.call();
   }
 
   onFrame(frame: Uint8Array): void {
@@ -129,7 +126,7 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   #begin(frame: Uint8Array): void {
     const slot: Slot = { answer: undefined, ownBytes: 0, state: "waiting" };
     this.#slots.push(slot);
-    for (const listener of [...this.#nextListeners]) listener();
+    this.#nextListeners.call();
     try {
       const result = this.#dispatcher.dispatch(frame, {
         services: this.#services,

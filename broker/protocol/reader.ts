@@ -1,4 +1,5 @@
 import { getInt64 } from "./int64.ts";
+import { SHORT_TEXT_BYTES, shortText } from "./short-text.ts";
 import { uuidTextAt } from "./uuid-text.ts";
 
 /** Bytes from outside that are not what the protocol says: answered by closing the connection or CORRUPT_MESSAGE. */
@@ -105,15 +106,9 @@ export class Reader {
   }
   utf8(length: number): string {
     const at = this.skip(length);
-    if (length < 24) {
-      // Names are short and nearly always ASCII: several times quicker than the decoder.
-      let text = "";
-      for (let i = at; i < at + length; i++) {
-        const byte = this.bytes[i] ?? 0;
-        if (byte >= 0x80) return utf8.decode(this.bytes.subarray(at, at + length));
-        text += String.fromCharCode(byte);
-      }
-      return text;
+    if (length < SHORT_TEXT_BYTES) {
+      const text = shortText(this.bytes, at, length);
+      if (text !== undefined) return text;
     }
     return utf8.decode(this.bytes.subarray(at, at + length));
   }

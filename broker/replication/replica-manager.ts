@@ -3,6 +3,7 @@ import type { BrokerEndpoint, BrokerId, BrokerObject } from "../../cluster/broke
 import { changeIsr, isDismissed, restart } from "../../cluster/partition-change.ts";
 import { brokers as brokerResource, partitionSlices } from "../../cluster/resources.ts";
 import { NotFoundError } from "../../kube/errors.ts";
+import { ListenerList } from "../../lib/listener-list.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { BrokerEnvironment } from "../environment.ts";
 import type { LogManager } from "../log/types.ts";
@@ -47,7 +48,7 @@ export class ReplicaManager implements Replicas {
   readonly #opening = new Set<string>();
   readonly #fetchers = new Map<BrokerId, ReplicaFetcher>();
   readonly #listeners: LeadershipListener[] = [];
-  readonly #progress = new ByPartition<Set<() => void>>();
+  readonly #progress = new ByPartition<ListenerList>();
   /** Leader epoch by partition as recorded when this process registered (C3). */
   #burned: ReadonlyMap<string, number> = new Map();
   /** What follows from a topic's configuration, as last computed: it is asked for each change of a partition. */
@@ -147,12 +148,12 @@ export class ReplicaManager implements Replicas {
 
   onProgress(topicId: string, partition: number, listener: () => void): () => void {
     const present = this.#progress.get(topicId, partition);
-    const listeners = present ?? new Set();
-    listeners.add(listener);
+    const listeners = present ?? new ListenerList();
+    const stop = listeners.add(listener);
     if (present === undefined) this.#progress.set(topicId, partition, listeners);
     return () => {
-      listeners.delete(listener);
-      if (listeners.size > 0 || this.#progress.get(topicId, partition) !== listeners) return;
+      stop();
+      if (!listeners.empty || this.#progress.get(topicId, partition) !== listeners) return;
       this.#progress.delete(topicId, partition);
     };
   }
@@ -357,9 +358,7 @@ export class ReplicaManager implements Replicas {
   }
 
   #progressed(partition: Partition): void {
-    const listeners = this.#progress.get(partition.topicId, partition.partition);
-    if (listeners === undefined) return;
-    for (const listener of [...listeners]) listener();
+    this.#progress.get(partition.topicId, partition.partition)?.call();
   }
 
   /** Carries out what was proposed in this turn: one quorum read per joining broker, then the compare-and-swaps. */

@@ -15,7 +15,7 @@ import { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
 import type { LogConfig, LogIdentity } from "./types.ts";
 import { logDirectories, logKey, readIdentity } from "./volume.ts";
-import { isWhole } from "./whole-batches.ts";
+import { firstDamaged, isWhole } from "./whole-batches.ts";
 
 /** Many small reads: while one waits for the disk others go on. */
 const LOGS_AT_A_TIME = 16;
@@ -35,6 +35,8 @@ export class Recovery {
   readonly #short = new Map<string, number>();
   /** Logs that damage keeps from being brought to where the journal says, and what it was. They begin anew. */
   readonly #spoilt = new Map<string, string>();
+  /** Those of them that end at the damage: what is before it is theirs. */
+  readonly #ended = new Set<string>();
   /** Folders with records that do not say of which log they are. */
   readonly #nobodys: string[] = [];
 
@@ -86,7 +88,10 @@ export class Recovery {
     const { end: filesEnd, whole } = await this.#cut(list, saved, config);
     const short = filesEnd < (saved?.filesEnd ?? 0);
     if (short) this.#short.set(key, recoveryPoint);
-    if (!whole) this.#spoilt.set(key, `end at damage after ${String(filesEnd)}`);
+    if (!whole) {
+      this.#spoilt.set(key, `end at damage at ${String(filesEnd)}`);
+      this.#ended.add(key);
+    }
     const end = short ? filesEnd : Math.max(filesEnd, recoveryPoint);
     const epochs = LeaderEpochCache.decode(
       await storage.readFile(`${directory}/leader-epoch-checkpoint`),
@@ -156,18 +161,23 @@ export class Recovery {
     const recoveryPoint = saved?.recoveryPoint ?? 0;
     // After a clean stop nothing is beyond the recovery point, and this reads only the end of the active segment.
     let end = active.baseOffset;
-    let beyond = false;
+    let last = 0;
+    let following: number | undefined;
     const position = await active.scan(await active.positionFor(recoveryPoint - 1), (batch) => {
-      if (batch.lastOffset >= recoveryPoint) beyond = true;
+      if (batch.lastOffset >= recoveryPoint) following = batch.baseOffset;
       else {
         end = batch.lastOffset + 1;
+        last = batch.position;
         active.noteTimeOf(batch);
       }
-      return !beyond;
+      return following === undefined;
     });
-    const more = beyond || position < active.written;
-    if (more && end < (saved?.filesEnd ?? 0) && !(await isWhole(active, position))) {
-      return { end, whole: false };
+    const more = position < active.written;
+    if (more && following !== end) {
+      const short = end < (saved?.filesEnd ?? 0) && !(await isWhole(active, position));
+      // The length of the last batch may be what is damaged: it is to be cut at its end.
+      const wrong = end > active.baseOffset && !(await isWhole(active, last));
+      if (short || wrong) return { end, whole: false };
     }
     if (more) await active.truncate(position, config.indexIntervalBytes);
     else if (!this.#saved.clean && active.written > 0) await active.recoverIndexes();
@@ -195,6 +205,7 @@ export class Recovery {
       case EntryKind.startAt:
         this.#short.delete(key);
         this.#spoilt.delete(key);
+        this.#ended.delete(key);
         await log.truncateFullyAndStartAt(entry.offset);
         return;
       case EntryKind.epoch:
@@ -210,15 +221,14 @@ export class Recovery {
   }
 
   async #truncate(log: JournaledLog, key: string, offset: number): Promise<void> {
-    if (this.#spoilt.has(key)) {
-      // What was taken for damage lies where the log is cut, or behind: torn writes of after the cut.
-      if (!this.#short.has(key) || offset > log.logEndOffset) return;
-      await log.segments.truncateTo(offset, log.config);
-      this.#spoilt.delete(key);
-    }
-    // The files had followed already, into a gap: what is missing below was never there.
-    if (this.#short.delete(key) && offset > log.logEndOffset) log.extendTo(offset);
+    // Unless what was taken for damage lies where the log is cut, or behind: torn writes of after the cut.
+    if (this.#spoilt.has(key) && (!this.#ended.has(key) || offset > log.logEndOffset)) return;
     try {
+      if (this.#ended.has(key)) await log.segments.truncateTo(offset, log.config);
+      this.#spoilt.delete(key);
+      this.#ended.delete(key);
+      // The files had followed already, into a gap: what is missing below was never there.
+      if (this.#short.delete(key) && offset > log.logEndOffset) log.extendTo(offset);
       // Also when the log ends there already: an epoch that had begun beyond has gone with it.
       await log.truncateTo(Math.max(offset, log.logStartOffset));
     } catch (error) {
@@ -240,9 +250,13 @@ export class Recovery {
     for (const key of this.#spoilt.keys()) {
       const log = this.logs.get(key);
       if (log === undefined) continue;
+      const { active } = log.segments;
+      const damaged = await firstDamaged(active, 0, active.written);
+      const end = Math.min(damaged?.offset ?? Infinity, log.logEndOffset);
       try {
-        if (this.#short.has(key)) {
-          await log.segments.truncateTo(log.logEndOffset, log.config);
+        if (this.#ended.has(key) && end >= log.logStartOffset) {
+          await log.segments.truncateTo(end, log.config);
+          if (end < log.logEndOffset) await log.truncateTo(end);
           continue;
         }
       } catch (error) {

@@ -51,7 +51,7 @@ export function observe(options: {
     process.ran = false;
     if (broker.logs !== undefined && cluster.opened(one, broker.logs.storageId)) {
       forgotten.add(one.id);
-      observer.forget(one.id);
+      observer.disown(one.id);
     }
     const found = observer.look(one);
     watermarks.look(broker, `${host}(${String(process.incarnation)})`);

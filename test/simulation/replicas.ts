@@ -17,6 +17,8 @@ export class ReplicaLog {
   /** The product's log of the newest process that had it. */
   log: PartitionLog;
   process: SimProcess;
+  /** The volume was given up, with what is left of the log on it. */
+  disowned = false;
 
   constructor(where: string, brokerId: number, log: PartitionLog, process: SimProcess) {
     this.where = where;
@@ -72,7 +74,8 @@ export class ReplicaObserver {
 
   /** @param where `topicId/partition` */
   replica(where: string, brokerId: number): ReplicaLog | undefined {
-    return this.#replicas.get(`${where}@${String(brokerId)}`);
+    const found = this.#replicas.get(`${where}@${String(brokerId)}`);
+    return found?.disowned === true ? undefined : found;
   }
 
   /**
@@ -102,6 +105,13 @@ export class ReplicaObserver {
     }
   }
 
+  /** A broker takes its volume for a new one: nothing need be there any more, but what is was there before. */
+  disown(brokerId: number): void {
+    for (const replica of this.#replicas.values()) {
+      if (replica.brokerId === brokerId) replica.disowned = true;
+    }
+  }
+
   /** What logs hold when they are first seen. The volume answers at once meanwhile, so no time passes. */
   async #found(one: SimBroker, logs: readonly PartitionLog[]): Promise<void> {
     one.storage.setInstant(true);
@@ -119,7 +129,8 @@ export class ReplicaObserver {
         this.#report("L2", `${this.#name(replica)} cannot be read after a start: ${String(error)}`);
       }
       this.#hook(replica, log);
-      if (former !== undefined) checkRecovered(this.#name(replica), former, replica, this.#report);
+      if (former === undefined || former.disowned) continue;
+      checkRecovered(this.#name(replica), former, replica, this.#report);
     }
     one.storage.setInstant(false);
   }

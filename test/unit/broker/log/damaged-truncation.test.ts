@@ -189,6 +189,19 @@ describe("log: a truncation that meets a damaged batch", () => {
       assert.equal(await served(), LEAVES - 3);
     });
 
+    it("leaves nothing of a batch whose length said that it ends earlier", async () => {
+      const length = SIZE - 12;
+      damage(BATCHES - 1, LENGTH + 3, length & -length);
+      log.appendAsLeader(batch(BATCHES), 1, "client");
+      await reopened();
+      assert.equal(log.logEndOffset, BATCHES - 1);
+      assert.equal(await served(), BATCHES - 1);
+      log.appendAsFollower(batch(BATCHES - 1));
+      await scheduler.until(manager.close());
+      log = present((await open(HOUR)).get(identity.topicId, 0), "it is there");
+      assert.equal(await served(), BATCHES);
+    });
+
     it("is noticed again when the start that noticed it did not get to the end", async () => {
       damage(LEAVES - 3, LENGTH);
       log.truncateTo(LEAVES).catch(() => undefined);

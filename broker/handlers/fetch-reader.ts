@@ -39,6 +39,8 @@ export class FetchReader {
   readonly #scope: FetchScope;
   readonly #maxBytes: Bytes;
   readonly #rackId: string;
+  /** It comes from a broker that has found its own copy damaged. */
+  readonly #repairs: boolean;
   /** Consumers may read from followers, and are told of nearer ones. */
   readonly #anyReplica: boolean;
   #refused = NOTHING_REFUSED;
@@ -62,9 +64,9 @@ export class FetchReader {
     const { readsFromNearest } = context.services.config;
     // One without a rack is at a follower because its metadata is old, and better off at the leader. A broker that asks
     // not as a replica has found its own copy damaged.
-    const repairs = !isReplica && context.listener === "internal";
+    this.#repairs = !isReplica && context.listener === "internal";
     this.#anyReplica =
-      repairs ||
+      this.#repairs ||
       (readsFromNearest && !isReplica && version >= NEAREST_REPLICA && request.rackId !== "");
     this.tellsHighWatermark = readsFromNearest && isReplica;
     this.minBytes = request.minBytes;
@@ -290,8 +292,10 @@ export class FetchReader {
   /** Where reading ends for this reader, and in which leadership. */
   #mark(partition: HostedPartition): ReadMark {
     const { leaderEpoch, isLeader, highWatermark } = partition;
+    // A batch that goes in the place of a damaged one is the same in all replicas, committed or not (L5): a leader that waits
+    // for that very replica may not know yet what is.
     const end =
-      this.#replicaId >= 0
+      this.#replicaId >= 0 || this.#repairs
         ? partition.log.logEndOffset
         : this.committed
           ? partition.lastStableOffset

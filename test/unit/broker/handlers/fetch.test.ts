@@ -85,6 +85,25 @@ function worldOf(partitions: number): { world: HandlerWorld; hosted: FakeHosted[
 }
 
 describe("fetch", () => {
+  it("gives a broker that repairs its copy what is not committed too, and consumers do not get it", async () => {
+    const { world, hosted } = worldOf(1);
+    const [first] = hosted;
+    assert.ok(first !== undefined);
+    world.append(first, 4);
+    first.highWatermark = 1;
+    const asked = requestOf({ partitions: [{ partition: 0 }], maxWaitMs: 0, minBytes: 0 });
+    for (const [listener, bytes] of [
+      ["internal", 40],
+      ["plaintext", 10],
+    ] as const) {
+      const answer = await ask(
+        ...([world, handleFetch, fetchRequest, fetchResponse] as const),
+        ...([VERSION, asked, listener] as const),
+      );
+      assert.deepEqual(bytesOf(answer), [[0, bytes]], listener);
+    }
+  });
+
   it("is answered as soon as there are records, and waits for nothing afterwards", async () => {
     const { world, hosted } = worldOf(2);
     const [first] = hosted;

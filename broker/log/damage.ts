@@ -10,6 +10,8 @@ export interface DamagedPlace {
   readonly segment: Offset;
   /** Of the damaged batch in the records file. */
   readonly position: number;
+  /** The file ends there and lacks all from there on to before this offset. */
+  readonly until?: Offset;
 }
 
 /** What is on disk is not what was written: it is reported and repaired from another replica, never served. */

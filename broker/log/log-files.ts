@@ -145,12 +145,13 @@ export class LogFiles {
     place: DamagedPlace,
     batch: Uint8Array,
     belongs: () => boolean,
+    indexIntervalBytes: number,
   ): Promise<boolean> {
     let fitted = false;
     await this.#inOrder(async () => {
       // While nothing but damage holds up a truncation the files are what they were.
       if (this.#truncating > this.#due || !belongs()) return;
-      fitted = await this.segments.replaceDamaged(place, batch);
+      fitted = await this.segments.replaceDamaged(place, batch, indexIntervalBytes);
     });
     return fitted;
   }

@@ -329,7 +329,8 @@ export class JournaledLog implements PartitionLog, JournalClient {
     const ours = (): boolean =>
       header.lastOffset < this.#logEndOffset &&
       header.partitionLeaderEpoch === this.epochs.epochAt(header.baseOffset);
-    const repaired = await this.files.replaceDamaged(place, batch, ours);
+    const { indexIntervalBytes } = this.config;
+    const repaired = await this.files.replaceDamaged(place, batch, ours, indexIntervalBytes);
     if (repaired) this.compaction.uncleanable = false;
     return repaired;
   }

@@ -142,6 +142,10 @@ export class Recovery {
     if (segments.length === 0) {
       segments.push(new Segment(storage, directory, logStartOffset, 0, now));
     }
+    for (const [at, segment] of segments.entries()) {
+      const following = segments[at + 1];
+      if (following !== undefined) segment.foundSealed(following.baseOffset);
+    }
     const list = new SegmentList(storage, directory, segments, readBuffers);
     // Deleted by retention, and back because their names' removal was not synced.
     for (const segment of list.dropBefore(logStartOffset)) await segment.remove();
@@ -168,7 +172,7 @@ export class Recovery {
       else {
         end = batch.lastOffset + 1;
         last = batch.position;
-        active.noteTimeOf(batch);
+        active.noteFound(batch);
       }
       return following === undefined;
     });

@@ -68,7 +68,7 @@ export class SegmentList {
   }
 
   roll(baseOffset: Offset, now: EpochMillis): Segment {
-    this.active.seal();
+    this.active.seal(baseOffset);
     const segment = new Segment(this.#storage, this.#directory, baseOffset, 0, now);
     this.#segments.push(segment);
     return segment;
@@ -189,6 +189,7 @@ export class SegmentList {
       const length = Math.min(want, segment.written - position);
       if (length < BATCH_HEADER_BYTES) {
         await refuseDamaged(position);
+        await segment.refuseMissing(begin, position);
         return undefined;
       }
       const buffer = this.#buffers.take(length);
@@ -221,6 +222,7 @@ export class SegmentList {
         } else {
           if (end === 0 || position + end >= segment.written) {
             await refuseDamaged(position + end);
+            await segment.refuseMissing(begin, segment.written);
             return undefined;
           }
           position += end;
@@ -243,15 +245,19 @@ export class SegmentList {
   ): Promise<T | undefined> {
     return this.#search(offset, Infinity, async (segment, from) => {
       if (!worthwhile(segment)) return undefined;
-      let position = await segment.positionFor(from);
+      const begin = await segment.positionFor(from);
+      let position = begin;
       for (;;) {
         let candidate: BatchHeader | undefined;
-        await segment.scan(position, (batch) => {
+        position = await segment.scan(position, (batch) => {
           if (batch.lastOffset < from || batch.count === 0 || !worthwhile(batch)) return undefined;
           candidate = batch;
           return false;
         });
-        if (candidate === undefined) return undefined;
+        if (candidate === undefined) {
+          await segment.refuseMissing(begin, position);
+          return undefined;
+        }
         const bytes = new Uint8Array(candidate.size);
         await segment.read(candidate.position, bytes);
         const batch = batchAt(bytes, 0);
@@ -271,21 +277,28 @@ export class SegmentList {
    * Puts a batch in the place of what is damaged there. @returns false when it does not fit: the place is gone or no longer
    * damaged, or what comes behind it does not go on from it, as where replicas were compacted at different times.
    */
-  async replaceDamaged({ segment, position }: DamagedPlace, batch: Uint8Array): Promise<boolean> {
+  async replaceDamaged(
+    { segment, position, offset }: DamagedPlace,
+    batch: Uint8Array,
+    indexIntervalBytes: number,
+  ): Promise<boolean> {
     const damagedOne = this.#segments.find(({ baseOffset }) => baseOffset === segment);
     if (damagedOne === undefined) return false;
     damagedOne.hold();
     try {
       const end = position + batch.length;
-      if (end > damagedOne.written || (await isWhole(damagedOne, position))) return false;
+      const { baseOffset: first, lastOffset } = batchAt(batch, 0);
+      const missing = first === offset && damagedOne.misses(lastOffset);
+      if (position > damagedOne.written || (end > damagedOne.written && !missing)) return false;
+      if (await isWhole(damagedOne, position)) return false;
       if (end < damagedOne.written) {
         const following = new Uint8Array(BATCH_HEADER_BYTES);
         const filled = await damagedOne.read(end, following);
         if (filled < BATCH_HEADER_BYTES) return false;
         const { baseOffset } = batchHeaderAt(following, 0, batchSizeAt(following, 0) ?? 0);
-        if (baseOffset !== batchAt(batch, 0).lastOffset + 1) return false;
+        if (baseOffset !== lastOffset + 1) return false;
       }
-      await damagedOne.overwrite(position, batch);
+      await damagedOne.repair(position, batch, indexIntervalBytes);
       return true;
     } finally {
       damagedOne.release();
@@ -377,7 +390,7 @@ export class SegmentList {
     const producers = state ?? new ProducerState();
     let bytes = 0;
     for (const segment of this.#segments) {
-      if (this.endOf(segment) <= from || segment.written === 0) continue;
+      if (this.endOf(segment) <= from) continue;
       await scanWhole(segment, await segment.positionFor(from), (batch) => {
         if (batch.baseOffset >= upTo) return false;
         if (batch.baseOffset >= from) {

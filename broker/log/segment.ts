@@ -5,6 +5,7 @@ import {
   type BatchHeader,
 } from "../protocol/record-batch.ts";
 import type { Millis } from "../../lib/units.ts";
+import { DamagedError } from "./damage.ts";
 import { IndexFile } from "./index-file.ts";
 import { RecentWrites } from "./recent-writes.ts";
 import { SparseIndex } from "./sparse-index.ts";
@@ -48,8 +49,12 @@ export class Segment {
   #index: SparseIndex | undefined;
   readonly #indexFile: IndexFile;
   readonly #timeFile: IndexFile;
-  /** Nothing more comes. */
-  #sealed = false;
+  /** The base offset of the segment behind, once nothing more comes. */
+  #sealedAt: Offset | undefined;
+  /** The last batch: where it is, and its last offset. */
+  #last: { readonly offset: Offset; readonly position: number } | undefined;
+  /** The file was cut short from outside: before this offset something is missing at its end. */
+  #missingUntil: Offset | undefined;
   #file: StorageFile | undefined;
   #opening: Promise<StorageFile> | undefined;
   #loading: Promise<SparseIndex> | undefined;
@@ -102,24 +107,34 @@ export class Segment {
     if (this.size === 0) this.firstTimestamp = batch.baseTimestamp;
     this.noteTimeOf(batch);
     if (this.#bytesSinceIndex > indexIntervalBytes) {
-      this.#index?.push(batch.lastOffset, this.size);
-      this.#indexFile.push((view, at) => {
-        view.setInt32(at, batch.lastOffset - this.baseOffset);
-        view.setInt32(at + 4, this.size);
-      });
+      this.#noteOffset(batch.lastOffset, this.size);
       this.#noteTime();
       this.#bytesSinceIndex = 0;
     }
+    this.#last = { offset: batch.lastOffset, position: this.size };
     this.#bytesSinceIndex += batch.size;
     this.size += batch.size;
   }
 
-  /** Also of a batch at the end of a segment that was found: the time index may not have it yet. */
+  /** A batch at the end of a segment that was found, which its indexes may not have yet. */
+  noteFound(batch: BatchHeader): void {
+    this.#last = { offset: batch.lastOffset, position: batch.position };
+    this.noteTimeOf(batch);
+  }
+
   noteTimeOf(batch: BatchHeader): void {
     // A batch that compaction has emptied has a time and no record of it.
     if (batch.count === 0 || batch.maxTimestamp <= this.maxTimestamp) return;
     this.maxTimestamp = batch.maxTimestamp;
     this.maxTimestampOffset = batch.lastOffset;
+  }
+
+  #noteOffset(lastOffset: Offset, position: number): void {
+    this.#index?.push(lastOffset, position);
+    this.#indexFile.push((view, at) => {
+      view.setInt32(at, lastOffset - this.baseOffset);
+      view.setInt32(at + 4, position);
+    });
   }
 
   #noteTime(): void {
@@ -131,11 +146,63 @@ export class Segment {
     });
   }
 
-  /** Nothing more comes: the time index ends with the segment's largest timestamp, as Kafka's does. */
-  seal(): void {
+  /**
+   * Nothing more comes: the time index ends with the segment's largest timestamp, as Kafka's does, and the offset index with
+   * the last batch, so that a file that is cut short later is known by it.
+   * @param endOffset base offset of the segment behind
+   */
+  seal(endOffset: Offset): void {
     this.#noteTime();
-    this.#sealed = true;
+    const { lastPosition } = this.#index ?? { lastPosition: Infinity };
+    if (this.#last !== undefined && this.#last.position > lastPosition) {
+      this.#noteOffset(this.#last.offset, this.#last.position);
+    }
+    this.#sealedAt = endOffset;
     this.dirty = true;
+  }
+
+  /** The same of a segment that was found closed. */
+  foundSealed(endOffset: Offset): void {
+    this.#sealedAt = endOffset;
+    // No closed segment is empty: its index says what it was.
+    if (this.written === 0) this.#index = undefined;
+  }
+
+  get sealed(): boolean {
+    return this.#sealedAt !== undefined;
+  }
+
+  /**
+   * Called when a read has come to the end of the file.
+   * @param from where it began: the beginning of a batch
+   * @param to where it found no more batches
+   * @throws DamagedError when the file was longer once
+   */
+  async refuseMissing(from: number, to: number): Promise<void> {
+    if (!this.sealed) return;
+    if (this.#index === undefined) await this.#loadedIndex();
+    const until = this.#missingUntil;
+    if (until === undefined && to >= this.written) return;
+    let end = this.baseOffset;
+    let position = from;
+    // What is left of the one batch that it began with does not say what came before.
+    for (const begin of [from, 0]) {
+      position = await this.scan(begin, (batch) => {
+        end = batch.lastOffset + 1;
+        return undefined;
+      });
+      if (end > this.baseOffset) break;
+    }
+    if (until === undefined ? position >= this.written : end >= until) return;
+    const place = { segment: this.baseOffset, position, offset: end };
+    const what = "the file is shorter than it was";
+    throw new DamagedError(until === undefined ? place : { ...place, until }, what);
+  }
+
+  /** Whether a batch that reaches behind the end of the file is part of what is missing there. */
+  misses(lastOffset: Offset): boolean {
+    const until = this.#missingUntil ?? this.#sealedAt;
+    return until !== undefined && lastOffset < until;
   }
 
   /** Writes the next bytes of the records file; `now` by the monotonic clock, for what was checked a moment before. */
@@ -167,14 +234,22 @@ export class Segment {
   }
 
   async #writeIndexes(all: boolean): Promise<void> {
-    await this.#indexFile.writeOut(all, this.#sealed);
-    await this.#timeFile.writeOut(all, this.#sealed);
+    await this.#indexFile.writeOut(all, this.sealed);
+    await this.#timeFile.writeOut(all, this.sealed);
   }
 
   /** Fills `into` from the file; only what is written there. */
   async read(position: number, into: Uint8Array): Promise<number> {
     const file = await this.#open("existing");
-    return file.read(position, into);
+    const filled = await file.read(position, into);
+    const end = position + filled;
+    // Noticed while the process runs: what its index has is no help, it was all there when that was loaded.
+    if (this.sealed && filled < into.length && end < this.written) {
+      this.#missingUntil ??= (this.#last?.offset ?? (this.#sealedAt ?? 0) - 1) + 1;
+      this.written = end;
+      this.size = end;
+    }
+    return filled;
   }
 
   /** From which position on the checksums need not be looked at: it was written here after `since`, a short time ago. */
@@ -223,11 +298,23 @@ export class Segment {
     });
   }
 
-  /** Writes bytes over those that are in the file, and syncs it. */
-  async overwrite(position: number, bytes: Uint8Array): Promise<void> {
+  /** Writes a batch over what is in the file, or to its end where that is missing, and syncs it. */
+  async repair(position: number, batch: Uint8Array, indexIntervalBytes: number): Promise<void> {
     const file = await this.#open("existing");
-    await file.write(position, [bytes]);
+    await file.write(position, [batch]);
     await file.sync();
+    const end = position + batch.length;
+    if (end <= this.written) return;
+    this.written = end;
+    this.size = end;
+    const { lastOffset } = batchHeaderAt(batch, 0, batch.length);
+    if (this.misses(lastOffset + 1)) return;
+    // What the indexes have behind the cut may be other places than those of the batches brought.
+    const endOffset = this.#sealedAt;
+    await this.rebuild(indexIntervalBytes);
+    if (endOffset === undefined) return;
+    this.seal(endOffset);
+    await this.#writeIndexes(true);
   }
 
   /** Cuts the file and the indexes at `position`, where the batch that begins with `offset` was. */
@@ -238,7 +325,7 @@ export class Segment {
     this.#recent.clear();
     this.written = position;
     this.size = position;
-    this.#sealed = false;
+    this.#sealedAt = undefined;
     this.#index = undefined;
     await this.rebuild(indexIntervalBytes);
   }
@@ -251,6 +338,8 @@ export class Segment {
     this.#index = new SparseIndex();
     this.#indexedTimestamp = -1;
     this.#bytesSinceIndex = 0;
+    this.#last = undefined;
+    this.#missingUntil = undefined;
     this.maxTimestamp = -1;
     this.maxTimestampOffset = -1;
     this.size = 0;
@@ -315,7 +404,7 @@ export class Segment {
     this.#indexedTimestamp = this.maxTimestamp;
     await this.#timeFile.cut(at);
     await this.scan(this.#index.floor(this.maxTimestampOffset), (batch) => {
-      this.noteTimeOf(batch);
+      this.noteFound(batch);
       return undefined;
     });
   }
@@ -325,6 +414,10 @@ export class Segment {
     const index = new SparseIndex();
     if (bytes === undefined) return index;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const last = bytes.length - (bytes.length % OFFSET_ENTRY_BYTES) - OFFSET_ENTRY_BYTES;
+    if (this.sealed && last >= 0 && view.getInt32(last + 4) >= this.written) {
+      this.#missingUntil ??= this.baseOffset + view.getInt32(last) + 1;
+    }
     for (let at = 0; at + OFFSET_ENTRY_BYTES <= bytes.length; at += OFFSET_ENTRY_BYTES) {
       const position = view.getInt32(at + 4);
       // A torn index is worth less than none: what does not grow is not believed.

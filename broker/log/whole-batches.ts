@@ -150,6 +150,7 @@ export async function scanWhole(
     at += within;
     if (needed > buffer.length) buffer = new Uint8Array(needed);
   }
+  await segment.refuseMissing(Math.min(position, segment.written), segment.written);
 }
 
 function baseOffsetAt(bytes: Uint8Array, position: number): Offset {
@@ -184,6 +185,7 @@ export async function cutPlace(
       const place = { segment: segment.baseOffset, ...damaged };
       throw new DamagedError(place, "where the log is to be cut");
     }
+    if (end < offset) await segment.refuseMissing(from, segment.written);
   }
   return { position, end };
 }

@@ -7,7 +7,7 @@ import type { Network } from "../network/frame-channel.ts";
 import { RpcClient } from "../network/rpc-client.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import { fetchRequest, fetchResponse } from "../protocol/messages/fetch.ts";
-import { batchSizeAt } from "../protocol/record-batch.ts";
+import { batchAt, batchSizeAt } from "../protocol/record-batch.ts";
 import type { Partition } from "./partition.ts";
 
 const FETCH_VERSION = 17;
@@ -68,7 +68,6 @@ export class DamageRepair {
           });
           return;
         }
-        this.#repaired++;
         this.#busy.delete(key);
         logger.warn("a damaged batch was repaired", { ...fields, from: source });
       })
@@ -96,10 +95,19 @@ export class DamageRepair {
     const { self } = this.#options;
     const isr = partition.record.state?.isr ?? [];
     const others = partition.record.placement.replicas.filter((id) => !isr.includes(id));
+    let at = place;
     for (const id of [...isr, ...others]) {
       if (id === self) continue;
-      const batch = await this.#fetch(id, partition, place.offset).catch(() => undefined);
-      if (batch !== undefined && (await partition.log.repair(place, batch))) return id;
+      for (;;) {
+        const batch = await this.#fetch(id, partition, at.offset).catch(() => undefined);
+        if (batch === undefined || !(await partition.log.repair(at, batch))) break;
+        this.#repaired++;
+        const offset = batchAt(batch, 0).lastOffset + 1;
+        // Where the end of a file is missing, one batch comes after the other.
+        const until = Math.min(at.until ?? 0, partition.log.logEndOffset);
+        if (offset >= until) return id;
+        at = { ...at, position: at.position + batch.length, offset };
+      }
     }
     return undefined;
   }
@@ -158,7 +166,7 @@ export class DamageRepair {
           (answer) => {
             const found = answer.responses[0]?.partitions[0];
             const bytes = found?.errorCode === ErrorCode.NONE ? found.records : null;
-            if (!(bytes instanceof Uint8Array)) resolve(undefined);
+            if (!(bytes instanceof Uint8Array) || bytes.length === 0) resolve(undefined);
             // The frame's bytes are gone after this turn.
             else resolve(bytes.slice(0, batchSizeAt(bytes, 0) ?? 0));
           },

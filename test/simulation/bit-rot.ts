@@ -11,7 +11,12 @@ interface Place {
   readonly size: number;
   /** In a segment that is written to, or may be again: see `hot` of `BitRot.strike`. */
   readonly hot: boolean;
+  /** How long its file is, if all of it may be damaged. */
+  readonly fileBytes: number | undefined;
 }
+
+/** One in so many places is not damaged: its file is cut short there. */
+const SHORT_EVERY = 3;
 
 /** Base offset and leader epoch are under no checksum, nor is the magic byte: their bits are left alone. */
 const LENGTH_FIELD = { from: 8, to: 12 };
@@ -24,7 +29,7 @@ const CHECKED_FROM = 17;
 export class BitRot {
   readonly #cluster: SimCluster;
   /** By `topicId/partition`. */
-  readonly #damaged = new Map<string, Place & { readonly bytes: Uint8Array }>();
+  readonly #damaged = new Map<string, Place & { readonly bytes: Uint8Array | undefined }>();
   /** Brokers on which a hot place was ever damaged. */
   readonly #hot = new Set<number>();
   count = 0;
@@ -65,6 +70,14 @@ export class BitRot {
       const places = this.#places(id, partition).filter((place) => hot || !place.hot);
       const place = places[random.below(Math.max(1, places.length))];
       if (place === undefined) continue;
+      if (!place.hot && place.fileBytes !== undefined && random.below(SHORT_EVERY) === 0) {
+        const size = place.position + random.below(place.size);
+        storage.shorten(place.path, size);
+        this.#damaged.set(where, { ...place, bytes: undefined });
+        this.count++;
+        const what = `${place.path} is cut at ${String(size)} of ${String(place.fileBytes)}`;
+        return { what, hot: false };
+      }
       const { from, to } = LENGTH_FIELD;
       const within =
         random.below(5) === 0
@@ -77,7 +90,7 @@ export class BitRot {
       this.#damaged.set(where, { ...place, bytes });
       this.count++;
       if (place.hot) this.#hot.add(id);
-      const what = `${place.path}: the batch at ${String(place.position)}, byte ${String(within)}`;
+      const what = `a bit turns over in ${place.path}: the batch at ${String(place.position)}, byte ${String(within)}`;
       return { what, hot: place.hot };
     }
     return undefined;
@@ -97,7 +110,10 @@ export class BitRot {
       const { current, stable } = storage.content(path) ?? {};
       if (current === undefined || stable === undefined) continue;
       const hot = (bases[at + 1] ?? Infinity) >= log.highWatermark;
-      for (let position = 0; position < stable.length;) {
+      const here: Place[] = [];
+      let complete = stable.length === current.length;
+      let position = 0;
+      while (position < stable.length) {
         const size = batchSizeAt(stable, position);
         if (size === undefined || size <= CHECKED_FROM || position + size > stable.length) break;
         const { lastOffset } = batchHeaderAt(stable, position, size);
@@ -107,10 +123,12 @@ export class BitRot {
           current.subarray(position, end),
         );
         if (lastOffset < limit && settled === 0) {
-          places.push({ brokerId: id, path, position, size, hot });
-        }
+          here.push({ brokerId: id, path, position, size, hot, fileBytes: stable.length });
+        } else complete = false;
         position = end;
       }
+      complete &&= position === stable.length;
+      places.push(...here.map((place) => (complete ? place : { ...place, fileBytes: undefined })));
     }
     return places;
   }
@@ -136,6 +154,11 @@ export class BitRot {
     const { storage } = this.#cluster.at(place.brokerId);
     const { current, stable } = storage.content(place.path) ?? {};
     const end = place.position + place.size;
+    if (place.bytes === undefined) {
+      if (current !== undefined && current.length < (place.fileBytes ?? 0)) return true;
+      this.#damaged.delete(where);
+      return false;
+    }
     for (const bytes of [current, stable]) {
       const there = bytes?.subarray(place.position, end) ?? new Uint8Array(0);
       if (Buffer.compare(there, place.bytes) === 0) return true;

@@ -140,6 +140,15 @@ export class MemoryStorage {
     if (position < stable.size) stable.bytes[position] = current.bytes[position] ?? 0;
   }
 
+  /** Cuts a file short behind everybody's back. */
+  shorten(path: string, size: number): void {
+    const inode = this.#names.get(normal(path));
+    if (inode === undefined) return;
+    for (const content of [inode.current, inode.stable]) {
+      if (content.size > size) resize(content, size);
+    }
+  }
+
   paths(): string[] {
     return [...this.#names.keys()].sort();
   }

@@ -6,7 +6,7 @@ import {
   BATCH_HEADER_BYTES,
   crcMatches,
 } from "../../protocol/record-batch.ts";
-import type { DamagedPlace } from "../damage.ts";
+import { DamagedError, type DamagedPlace } from "../damage.ts";
 import type { Segment } from "../segment.ts";
 import type { Pacer } from "./pacer.ts";
 
@@ -69,6 +69,12 @@ export class BatchReader {
       next = batchHeaderAt(bytes, last, end - last).lastOffset + 1;
       at += end;
       await this.#pacer.pause();
+    }
+    try {
+      await segment.refuseMissing(position, segment.written);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      throw new DamagedSegmentError(error.message, error.place);
     }
   }
 }

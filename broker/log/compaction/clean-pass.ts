@@ -227,7 +227,7 @@ class CleanPass {
       const writer = new SegmentWriter(by, log.config.indexIntervalBytes, pacer);
       const { changed, endOffset } = await this.#copy(group, writer, rules);
       if (!changed && group.length === 1) return;
-      by.seal();
+      by.seal(endOffset);
       await pacer.io(by.syncRecords());
       // Not through the pacer: what was decided on is done to its end, whoever wants it or not.
       replaced = await log.files.replace(group, by, endOffset, wanted);

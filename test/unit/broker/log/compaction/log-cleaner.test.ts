@@ -367,6 +367,8 @@ describe("log cleaner", () => {
     again.config = { ...again.config, segmentBytes: 20_000 };
     await volume.commit(again);
     const { scheduler } = volume;
+    // The cleaner needs its index as well, and is not to wait for it.
+    (await scheduler.until(Promise.resolve(again.read(0, 1, Infinity, true)))).release();
     volume.storage.setOptions({ scheduler, delay: () => 1000 });
     // Behind the last batch of the first segment.
     const reading = again.read((bases[1] ?? 0) - 5, 1, Infinity, true);

@@ -129,6 +129,7 @@ export function assemble(foundation: Foundation): BrokerParts {
     contact,
     endpoint,
     onControllerDead: (holder) => lease.holderIsDead(holder),
+    onControllerResigned: (holder) => lease.holderIsDead(holder),
     onNotController: () => lease.poke(),
     onFenced: () => {
       // While it has not been seen running, being fenced is nothing new.

@@ -7,8 +7,16 @@ const DRAIN_TIMEOUT_MS = 30_000;
 /** How long a watch may take to tell of what the controller has done. */
 const MOVES_SEEN_MS = 500;
 const POLL_MS = 10;
+/** How long one without rights waits for others to take over what it leads; the kubelet ends a pod deleted by force after 2 s. */
+const REFUSED_MS = 1500;
+/** How long a controller that has resigned waits for a successor. */
+const SUCCESSOR_MS = 6000;
 
-/** Asks that all leaderships move elsewhere, and resolves when they have, or after 30 s, or when nobody is left to lead. */
+/**
+ * Asks that all leaderships move elsewhere, and resolves when they have, or after 30 s, or when nobody is left to lead. A
+ * controller resigns first where others can take over: what is left to it is then moved by a successor, also when its own
+ * writes are refused, as those of a pod whose object is gone.
+ */
 export async function moveLeaderships(
   parts: BrokerParts,
   foundation: Foundation,
@@ -21,14 +29,45 @@ export async function moveLeaderships(
   await new Promise<void>((resolve) => {
     parts.onDrained = resolve;
     scheduler.after(DRAIN_TIMEOUT_MS, resolve);
+    if (parts.controller.active && othersRun(foundation)) resign(parts, foundation, resolve);
     parts.heartbeats.wantToStop();
     askOneself(parts, foundation, resolve, () => done || stopped());
-    const onDeleted = resolve;
-    deletion = watchClusterDeletion({ kube, namespace, clusterName, scheduler, onDeleted });
+    deletion = watchClusterDeletion({
+      kube,
+      namespace,
+      clusterName,
+      scheduler,
+      onDeleted: resolve,
+      onRefused: () => scheduler.after(REFUSED_MS, resolve),
+    });
   });
   done = true;
   deletion?.stop();
   await seeMoves(parts, foundation);
+}
+
+function othersRun({ image, options }: Foundation): boolean {
+  return [...image.brokers.values()].some(
+    ({ id, state }) => id !== options.brokerId && state === "running",
+  );
+}
+
+/** @param done called when nobody has taken over */
+function resign(
+  { controller, lease }: BrokerParts,
+  foundation: Foundation,
+  done: () => void,
+): void {
+  const { scheduler, logger } = foundation.environment;
+  const { image, options } = foundation;
+  logger.info("resigning as the controller");
+  controller.resign();
+  lease.release().catch((error: unknown) => {
+    logger.info("controller lease not released", { error: String(error) });
+  });
+  scheduler.after(SUCCESSOR_MS, () => {
+    if (image.controllerId === -1 || image.controllerId === options.brokerId) done();
+  });
 }
 
 /** As its own controller a broker asks itself. */

@@ -120,7 +120,7 @@ export class ControllerLease {
     this.#report();
   }
 
-  /** The holder's process is gone: its connection broke and another was refused. */
+  /** The holder's process is gone, because its connection broke and another was refused; or it says itself that it has resigned. */
   holderIsDead(holder: Holder): void {
     const identity = holderIdentity(holder);
     if (identity !== this.#provablyDead) this.#accepted();

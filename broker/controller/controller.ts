@@ -46,8 +46,11 @@ export interface ControllerOptions {
 }
 
 export interface HeartbeatAnswer {
-  /** "out-of-touch": the controller hears neither the API nor a majority, so hearing it proves nothing. */
-  readonly errorCode: "none" | "not-controller" | "stale-epoch" | "out-of-touch";
+  /**
+   * "out-of-touch": the controller hears neither the API nor a majority, so hearing it proves nothing. "resigned": it
+   * stops, and its Lease is free whatever the API says of it.
+   */
+  readonly errorCode: "none" | "not-controller" | "resigned" | "stale-epoch" | "out-of-touch";
   readonly isFenced: boolean;
   /** False: leaderships may have moved while the broker was taken for dead, and it has not read the state since. */
   readonly isCaughtUp: boolean;
@@ -69,6 +72,7 @@ export class Controller {
   #sessions: BrokerSessions;
   #active = false;
   #stopped = false;
+  #resigned = false;
   /** A sweep is planned for the end of this turn, of what has changed or of all partitions. */
   #sweepPlanned = false;
   #sweepAll = false;
@@ -114,7 +118,7 @@ export class Controller {
    * is away does not end it: heartbeats go on to be answered, and what it decides is refused if it is outdated (C8).
    */
   setActive(active: boolean): void {
-    if (active === this.#active || this.#stopped) return;
+    if (active === this.#active || this.#stopped || (active && this.#resigned)) return;
     this.#active = active;
     const { scheduler, image, self, ownEpoch, logger } = this.#options;
     if (!active) {
@@ -136,6 +140,12 @@ export class Controller {
     this.#planSweep(true);
   }
 
+  /** It stops, and others who may lead the partitions are there: whoever asks is told to take the Lease. */
+  resign(): void {
+    this.#resigned = true;
+    this.setActive(false);
+  }
+
   /** A broker's heartbeat on the internal listener; also this broker's own wish to stop. */
   heartbeat(
     id: BrokerId,
@@ -145,7 +155,7 @@ export class Controller {
     newestSliceVersion = 0,
   ): HeartbeatAnswer {
     this.#options.image.heardOfSliceVersion(newestSliceVersion);
-    if (!this.#active) return this.#refusal("not-controller");
+    if (!this.#active) return this.#refusal(this.#resigned ? "resigned" : "not-controller");
     const { scheduler, image, logger } = this.#options;
     const now = scheduler.now();
     if (epoch < (image.brokers.get(id)?.epoch ?? -1)) return this.#refusal("stale-epoch");

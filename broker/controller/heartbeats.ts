@@ -27,6 +27,8 @@ export interface HeartbeatOptions {
   readonly endpoint: (id: BrokerId) => BrokerEndpoint | undefined;
   /** The controller's process is provably gone. */
   readonly onControllerDead: (holder: Holder) => void;
+  /** The controller says that it has given up its office, which is as good as its Lease given back. */
+  readonly onControllerResigned: (holder: Holder) => void;
   /** The broker that the Lease names says that it is not the controller. */
   readonly onNotController: () => void;
   /** The controller takes this broker for dead, or has not yet seen it alive. */
@@ -190,7 +192,7 @@ export class HeartbeatSender {
         const before = this.#heardOf(controller)?.inTouchAt ?? -Infinity;
         this.#heard = { holder: controller, at: sentAt, inTouchAt: inTouch ? sentAt : before };
         if (inTouch) contact.heard(sentAt);
-        this.#answered(answer);
+        this.#answered(answer, controller);
       },
       () => {
         this.#awaiting = false;
@@ -198,7 +200,7 @@ export class HeartbeatSender {
     );
   }
 
-  #answered(answer: BrokerHeartbeatResponse): void {
+  #answered(answer: BrokerHeartbeatResponse, controller: Holder): void {
     this.#options.onSliceVersion(answer.newestSliceVersion);
     switch (answer.errorCode) {
       case ErrorCode.NONE:
@@ -208,6 +210,9 @@ export class HeartbeatSender {
         return;
       case ErrorCode.NOT_CONTROLLER:
         this.#options.onNotController();
+        return;
+      case ErrorCode.LEADER_NOT_AVAILABLE:
+        this.#options.onControllerResigned(controller);
         return;
       case ErrorCode.STALE_BROKER_EPOCH:
         this.#options.onSuperseded();

@@ -9,6 +9,7 @@ import type { Handler } from "./handler.ts";
 const CODES = {
   none: ErrorCode.NONE,
   "not-controller": ErrorCode.NOT_CONTROLLER,
+  resigned: ErrorCode.LEADER_NOT_AVAILABLE,
   "stale-epoch": ErrorCode.STALE_BROKER_EPOCH,
   "out-of-touch": ErrorCode.BROKER_NOT_AVAILABLE,
 } as const;

@@ -40,6 +40,8 @@ export async function startInProcessCluster(options: {
   readonly racks?: readonly string[];
   /** Listeners for clients from outside; each broker then has a loopback address of its own, 127.0.0.1, .2 and so on. */
   readonly listeners?: readonly ListenerSpec[];
+  /** The API as each broker reaches it. */
+  readonly kubeOf?: (id: number, kube: KubeApi) => KubeApi;
   /** Other volumes than those in memory. */
   readonly storage?: (id: number) => Storage;
 }): Promise<InProcessCluster> {
@@ -74,7 +76,7 @@ export async function startInProcessCluster(options: {
         random: systemRandom,
         storage: options.storage?.(id) ?? storage.mount(),
         network: createTcpNetwork({ logger }),
-        kube,
+        kube: options.kubeOf?.(id, kube) ?? kube,
         logger: logger.child({ broker: id }),
         panic: (error) => {
           throw error;

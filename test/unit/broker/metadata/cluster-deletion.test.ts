@@ -24,14 +24,16 @@ function world(finalizers: readonly string[] = []) {
     fault: () => (faults.next === undefined ? undefined : { before: faults.next }),
   });
   let told = 0;
+  let refused = 0;
   const deletion = watchClusterDeletion({
     kube,
     namespace: NAMESPACE,
     clusterName: "c",
     scheduler,
     onDeleted: () => told++,
+    onRefused: () => refused++,
   });
-  return { scheduler, store, faults, deletion, told: () => told };
+  return { scheduler, store, faults, deletion, told: () => told, refused: () => refused };
 }
 
 describe("cluster deletion", () => {
@@ -59,11 +61,12 @@ describe("cluster deletion", () => {
     assert.equal(told(), 1);
   });
 
-  it("is told when the brokers' rights are gone, which the garbage collector takes along", async () => {
-    const { scheduler, faults, told } = world();
+  it("is not what rights that are gone need mean, which is told apart", async () => {
+    const { scheduler, faults, told, refused } = world();
     faults.next = new ForbiddenError(403, "Forbidden", "no");
-    await scheduler.advance(2000);
-    assert.equal(told(), 1);
+    await scheduler.advance(5000);
+    assert.equal(told(), 0);
+    assert.equal(refused(), 1);
   });
 
   it("is not told after the stop", async () => {

@@ -1,9 +1,10 @@
 import { brokerConditions } from "../../cluster/broker-conditions.ts";
 import type { BrokerEndpoint, BrokerId, BrokerState } from "../../cluster/broker.ts";
 import { type ElectionRules, initialState } from "../../cluster/partition-change.ts";
-import { NO_LEADER } from "../../cluster/partition-slice.ts";
+import { NO_LEADER, type PartitionState } from "../../cluster/partition-slice.ts";
 import { brokers, partitionSlices } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
+import { ConflictError, InvalidError } from "../../kube/errors.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
@@ -321,8 +322,14 @@ export class Controller {
       this.#inFlight.add(key);
       store
         // Decided again from the sessions of that time, and only while this broker is the controller.
-        .update(record, (state, placement) =>
-          this.#active ? electionStep(this.#rules(record), draining)(state, placement) : undefined,
+        .update(
+          record,
+          (state, placement) =>
+            this.#active
+              ? electionStep(this.#rules(record), draining)(state, placement)
+              : undefined,
+          // Before those that only lose a follower.
+          !alive(record.state.leader),
         )
         .then(() => {
           this.#inFlight.delete(key);
@@ -378,7 +385,8 @@ export class Controller {
   #initialize(slice: string): void {
     if (this.#initializing.has(slice)) return;
     this.#initializing.add(slice);
-    this.#addRecords(slice)
+    this.#options.store
+      .inTurn(() => this.#addRecords(slice))
       .catch((error: unknown) => {
         this.#options.logger.debug("records of new partitions wait", {
           slice,
@@ -392,36 +400,43 @@ export class Controller {
   }
 
   async #addRecords(name: string): Promise<void> {
+    const { kube, namespace, image } = this.#options;
+    // As a rule what the watch told is the newest, and if it is not, the write is refused: then a read comes first.
+    const written = await this.#appendRecords(name).catch((error: unknown) => {
+      if (!(error instanceof ConflictError || error instanceof InvalidError)) throw error;
+      return "refused" as const;
+    });
+    if (written !== "refused") return;
+    image.absorbSlice(await kube.get(partitionSlices, namespace, name));
+    await this.#appendRecords(name);
+  }
+
+  /** Appends records to those that this broker knows of, if there are no others by now. */
+  async #appendRecords(name: string): Promise<void> {
     const { kube, namespace, image, logger } = this.#options;
-    const slice = await kube.get(partitionSlices, namespace, name);
-    image.absorbSlice(slice);
-    const recorded = slice.status?.partitions ?? [];
-    const added = [];
-    for (const [index, placement] of slice.spec.partitions.entries()) {
-      if (index < recorded.length) continue;
-      const record = image.record(slice.spec.topicId, slice.spec.firstPartition + index);
-      const state = record === undefined ? undefined : initialState(placement, this.#rules(record));
+    const slice = image.slices.get(name);
+    if (slice?.resourceVersion === undefined) return;
+    const records: PartitionState[] = [];
+    let added = 0;
+    for (const record of slice.partitions) {
+      const state = record.state ?? initialState(record.placement, this.#rules(record));
       // In order: a partition without a live replica holds up those after it, until one is there.
       if (state === undefined) break;
-      added.push(state);
+      if (record.state === undefined) added++;
+      records.push(state);
     }
-    if (added.length === 0 || !this.#active) return;
+    if (added === 0 || !this.#active) return;
     const written = await kube.jsonPatch(
       partitionSlices,
       namespace,
       name,
       [
-        // Records are appended to what was read, and only to that.
-        { op: "test", path: "/metadata/resourceVersion", value: slice.metadata.resourceVersion },
-        {
-          op: "add",
-          path: "/status",
-          value: { ...slice.status, partitions: [...recorded, ...added] },
-        },
+        { op: "test", path: "/metadata/resourceVersion", value: slice.resourceVersion },
+        { op: "add", path: "/status", value: { partitions: records } },
       ],
       { subresource: "status" },
     );
-    logger.info("partitions have leaders", { slice: name, partitions: added.length });
+    logger.info("partitions have leaders", { slice: name, partitions: added });
     image.absorbSlice(written);
   }
 

@@ -31,6 +31,8 @@ export interface SliceImage {
   readonly topicId: string;
   /** metadata.generation of the newest copy: it grows with each change of the placement. */
   readonly generation: number;
+  /** Of the newest copy, which the records are no older than. */
+  readonly resourceVersion: string | undefined;
   readonly partitions: readonly RecordedPartition[];
 }
 
@@ -141,9 +143,18 @@ export class MetadataImage implements MetadataView {
     });
     // Slices never shrink: a copy with fewer partitions than known is an old one.
     const kept = before?.partitions.slice(partitions.length) ?? [];
-    if (changed.length === 0 && before !== undefined) return;
+    const { resourceVersion } = object.metadata;
+    const older = isOlderVersion(resourceVersion, before?.resourceVersion);
+    const newest = older ? before?.resourceVersion : resourceVersion;
+    if (changed.length === 0 && before !== undefined) {
+      if (newest !== before.resourceVersion) {
+        this.slices.set(before.name, { ...before, resourceVersion: newest });
+      }
+      return;
+    }
     this.slices.set(object.metadata.name, {
       name: object.metadata.name,
+      resourceVersion: newest,
       generation: Math.max(generation, before?.generation ?? 0),
       topic: object.spec.topic,
       topicId: object.spec.topicId,

@@ -7,6 +7,7 @@ import { assert } from "../../lib/assert.ts";
 import { type Scheduler, sleep } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
+import { Slots } from "../../lib/slots.ts";
 import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
 
 /** How a change of one partition's record ended. */
@@ -28,10 +29,17 @@ interface WaitingChange {
 interface SliceQueue {
   waiting: WaitingChange[];
   running: boolean;
+  /** A partition of it has no leader that serves. */
+  urgent: boolean;
 }
 
 /** Changes carried by one patch at most: each costs two operations. */
 const CHANGES_PER_PATCH = 100;
+/**
+ * Requests under way at the same time. More do not make the API faster, they only make each wait: thousands at once ran
+ * into their deadlines, and each that did was followed by a read and another write.
+ */
+const WIDTH = 16;
 const RETRY_BASE_MS = 20;
 const RETRY_MAX_MS = 1000;
 
@@ -48,6 +56,7 @@ export class LeadershipStore {
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #queues = new Map<string, SliceQueue>();
+  readonly #slots = new Slots(WIDTH);
   #stopped = false;
   /** Patches sent, for metrics and tests. */
   patches = 0;
@@ -75,16 +84,31 @@ export class LeadershipStore {
   /**
    * Has `change` applied to the partition's record as it stands, again after each lost race, until it is recorded or
    * wants nothing. Never rejects; never resolves once stopped. Changes of one slice travel together.
+   * @param urgent goes before what is not, when there is more than can be written at once
    */
-  update(record: RecordedPartition, change: PartitionChange): Promise<ChangeOutcome> {
+  update(
+    record: RecordedPartition,
+    change: PartitionChange,
+    urgent = false,
+  ): Promise<ChangeOutcome> {
     return new Promise((resolve) => {
-      const queue = this.#queues.get(record.slice) ?? { waiting: [], running: false };
+      const queue = this.#queues.get(record.slice) ?? {
+        waiting: [],
+        running: false,
+        urgent: false,
+      };
+      queue.urgent ||= urgent;
       this.#queues.set(record.slice, queue);
       queue.waiting.push({ topicId: record.topicId, index: record.index, change, resolve });
       if (queue.running) return;
       queue.running = true;
       this.#scheduler.soon(() => void this.#run(record.slice, queue));
     });
+  }
+
+  /** Other requests of this broker that may be many go by the same bound. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#slots.run(work);
   }
 
   async #run(slice: string, queue: SliceQueue): Promise<void> {
@@ -97,21 +121,24 @@ export class LeadershipStore {
         (taken || batch.length >= CHANGES_PER_PATCH ? later : batch).push(waiting);
       }
       queue.waiting = later;
-      await this.#settle(slice, batch);
+      await this.#settle(slice, batch, queue.urgent);
     }
     queue.running = false;
+    queue.urgent = false;
     if (queue.waiting.length === 0) this.#queues.delete(slice);
   }
 
-  async #settle(slice: string, batch: readonly WaitingChange[]): Promise<void> {
+  async #settle(slice: string, batch: readonly WaitingChange[], urgent: boolean): Promise<void> {
     let open = batch;
     for (let attempt = 0; open.length > 0 && !this.#stopped; attempt++) {
       if (attempt > 0) {
         const ceiling = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** Math.min(attempt, 6));
         await sleep(this.#scheduler, ceiling * (0.5 + this.#random.next() / 2));
-        if (!(await this.#refresh(slice))) continue;
+        if (!(await this.#slots.run(() => this.#refresh(slice), urgent))) continue;
       }
-      open = await this.#attempt(slice, open);
+      const trying = open;
+      // Decided when it is its turn, from what is known then.
+      open = await this.#slots.run(() => this.#attempt(slice, trying), urgent);
     }
   }
 

@@ -6,6 +6,7 @@ import { NotFoundError } from "../../kube/errors.ts";
 import { ListenerList } from "../../lib/listener-list.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { BrokerEnvironment } from "../environment.ts";
+import type { Millis } from "../../lib/units.ts";
 import type { LogManager } from "../log/types.ts";
 import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
 import { effectiveTopicConfig, type EffectiveTopicConfig } from "../topic-config.ts";
@@ -20,6 +21,8 @@ import { ReplicaFetcher } from "./replica-fetcher.ts";
 import type { LeadershipListener, Replicas } from "./types.ts";
 
 const TICK_MS = 100;
+/** Proposals are carried out at once, and those that follow within this time together: each time reads brokers. */
+const PROPOSE_SPACING_MS = 20;
 /** How long a log is kept after its topic was found deleted by a quorum read has failed, before the next try. */
 const DELETE_RETRY_MS = 1000;
 
@@ -58,6 +61,7 @@ export class ReplicaManager implements Replicas {
   >();
   #proposed: Proposed[] = [];
   #proposing = false;
+  #proposedAt: Millis = -Infinity;
   #stopped = false;
 
   constructor(options: {
@@ -178,7 +182,13 @@ export class ReplicaManager implements Replicas {
     this.#proposed.push({ partition, leader, proposal });
     if (this.#proposing) return;
     this.#proposing = true;
-    scheduler.soon(() => {
+    const wait = this.#proposedAt + PROPOSE_SPACING_MS - scheduler.now();
+    const soon = (act: () => void): void => {
+      if (wait > 0) scheduler.after(wait, act);
+      else scheduler.soon(act);
+    };
+    soon(() => {
+      this.#proposedAt = scheduler.now();
       this.#carryOut().catch((error: unknown) => this.#environment.panic(error));
     });
   }

@@ -20,6 +20,8 @@ import { topicShape } from "../plan/topic-shape.ts";
 
 /** Changes of many slices are looked at together. */
 const SETTLE: Millis = 300;
+/** A look at thousands of topics takes a while: while they change all the time, at most this share of the time goes there. */
+const SHARE = 0.05;
 /** Partitions on the move at the same time, for each broker: each copies a whole log. */
 const MOVING_PER_BROKER = 2;
 const PAUSED = "forebay.dev/paused";
@@ -41,6 +43,8 @@ class ReassignmentController {
   readonly #options: OperatorOptions;
   readonly #caches: Caches;
   readonly #queue: WorkQueue;
+  /** What the last look took. */
+  #tookMs: Millis = 0;
 
   constructor(options: OperatorOptions, caches: Caches) {
     this.#options = options;
@@ -65,7 +69,8 @@ class ReassignmentController {
 
   watch(): void {
     const look = (namespace: string | undefined, cluster: string): void => {
-      this.#queue.addAfter(`${namespace ?? "default"}/${cluster}`, SETTLE);
+      const after = Math.max(SETTLE, this.#tookMs / SHARE);
+      this.#queue.addAfter(`${namespace ?? "default"}/${cluster}`, after);
     };
     this.#caches.clusters.onChange(({ object }) => {
       look(object.metadata.namespace, object.metadata.name);
@@ -86,12 +91,14 @@ class ReassignmentController {
     const brokers = this.#brokersOf(cluster);
     const complete = brokers.every(({ absent }) => absent !== true);
     const spread = complete && cluster.status?.balancedBrokers !== cluster.spec.brokers;
+    const began = this.#options.scheduler.now();
     const cached = this.#topicsOf(
       cluster,
       [...this.#caches.topics.items().values()],
       [...this.#caches.slices.items().values()],
     );
     const first = this.#plan(cached, brokers, spread);
+    this.#tookMs = this.#options.scheduler.now() - began;
     if (first.changes.size > 0) {
       // Replicas may be taken away: decided on fresh lists.
       const [topicList, sliceList] = await Promise.all([

@@ -14,12 +14,16 @@ import type { OperatorOptions } from "../operator.ts";
 import { placementsOf, planSlices, slicesOf, type SliceWrite } from "../plan/topic-slices.ts";
 import { topicShape, type TopicShape } from "../plan/topic-shape.ts";
 import { sameStatus } from "../status/same-status.ts";
-import { topicStatus, type TopicFinding } from "../status/topic-status.ts";
+import { topicStatus, type TopicFinding, type TopicStatus } from "../status/topic-status.ts";
 
 /** Topics handled at the same time: what bounds the requests under way to the API. */
 const CONCURRENCY = 8;
 /** Changes of a ready topic's partitions are counted into its status at most this often. */
 const STATUS_SETTLE: Millis = SECOND;
+/** A new topic's first status is written when it has leaders, which is soon, or after this long. */
+const FIRST_STATUS: Millis = SECOND;
+/** What was written is in the cache after this long, or somebody else has changed it. */
+const WRITTEN_TRUST: Millis = 2 * SECOND;
 /** How long the placement of a topic waits for brokers that have never been seen. */
 const BROKERS_WAIT: Millis = 15 * SECOND;
 const PAUSED = "forebay.dev/paused";
@@ -37,6 +41,10 @@ class TopicController {
   readonly #queue: WorkQueue;
   /** Placements that were written and may not be in the cache yet, by topic id and slice. */
   readonly #written = new Map<string, Map<string, readonly (readonly BrokerId[])[]>>();
+  /** When slices were created, by topic id: until they are in the cache they are not missed. */
+  readonly #createdAt = new Map<string, Millis>();
+  /** Since when topics without a status wait for leaders, by key. */
+  readonly #leaderlessSince = new Map<string, Millis>();
   /** Since when a cluster's brokers are waited for, by cluster key. */
   readonly #waitingSince = new Map<string, Millis>();
 
@@ -74,6 +82,8 @@ class TopicController {
       if (type === "DELETED") {
         this.#addTopicsOf(object.metadata.namespace, object.spec.cluster);
         this.#written.delete(object.metadata.uid ?? "");
+        this.#createdAt.delete(object.metadata.uid ?? "");
+        this.#leaderlessSince.delete(keyOf(object));
       }
     });
     slices.onChange(({ object, type }) => {
@@ -136,14 +146,38 @@ class TopicController {
     }
     const waiting = this.#waitsForBrokers(topic, cluster, shape);
     if (waiting !== undefined) return waiting;
-    // The cache may lag behind what was written a moment ago: decided on a fresh list.
     const namespace = topic.metadata.namespace ?? "default";
-    const { items } = await this.#options.kube.list(partitionSlices, namespace, {
-      labelSelector: `${TOPIC_LABEL}=${labelValue(topic.metadata.name)}`,
-    });
-    const writes = this.#writes(topic, cluster, shape, slicesOf(topic, items));
+    const fresh = await this.#present(topic, namespace, cached);
+    if (fresh === undefined) return { kind: "placed", shape };
+    const writes = this.#writes(topic, cluster, shape, fresh);
     for (const write of writes) await this.#write(topic, namespace, write);
     return { kind: "placed", shape };
+  }
+
+  /**
+   * The topic's slices as they are. The cache may lag behind what was written a moment ago, so it takes a fresh list; but
+   * not for a new topic, whose slices can only be created: one that is there already is not created again.
+   * @returns undefined while its slices were created and are not in the cache yet
+   */
+  async #present(
+    topic: Topic,
+    namespace: string,
+    cached: readonly PartitionSlice[],
+  ): Promise<readonly PartitionSlice[] | undefined> {
+    const { kube, scheduler } = this.#options;
+    const createdAt = this.#createdAt.get(topic.metadata.uid ?? "");
+    if (cached.length === 0) {
+      if (createdAt === undefined) return [];
+      const left = createdAt + WRITTEN_TRUST - scheduler.now();
+      if (left > 0) {
+        this.#queue.addAfter(keyOf(topic), left);
+        return undefined;
+      }
+    }
+    const { items } = await kube.list(partitionSlices, namespace, {
+      labelSelector: `${TOPIC_LABEL}=${labelValue(topic.metadata.name)}`,
+    });
+    return slicesOf(topic, items);
   }
 
   /** No time passes between reading what others have and noting what this one gets. */
@@ -199,6 +233,7 @@ class TopicController {
     } else {
       try {
         await kube.create(partitionSlices, namespace, write.slice);
+        this.#createdAt.set(id, this.#options.scheduler.now());
       } catch (error) {
         if (!(error instanceof AlreadyExistsError)) throw error;
         await this.#removeLeftover(namespace, write.slice);
@@ -306,13 +341,29 @@ class TopicController {
   ): Promise<void> {
     const { kube, scheduler } = this.#options;
     const status = topicStatus(topic, finding, slices, scheduler.wallNow());
-    if (sameStatus(topic.status, status)) return;
+    if (sameStatus(topic.status, status) || this.#waitsForLeaders(topic, finding, status)) return;
     const namespace = topic.metadata.namespace ?? "default";
     try {
       await kube.replace(topics, namespace, { ...topic, status }, { subresource: "status" });
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
     }
+  }
+
+  /** One write tells of a new topic that it has leaders, in place of two of which the first says that it has none yet. */
+  #waitsForLeaders(topic: Topic, finding: TopicFinding, status: TopicStatus): boolean {
+    const key = keyOf(topic);
+    const isFirst = topic.status?.conditions === undefined && finding.kind === "placed";
+    if (!isFirst || isReady({ ...topic, status })) {
+      this.#leaderlessSince.delete(key);
+      return false;
+    }
+    const now = this.#options.scheduler.now();
+    const since = this.#leaderlessSince.get(key) ?? now;
+    this.#leaderlessSince.set(key, since);
+    const left = since + FIRST_STATUS - now;
+    if (left > 0) this.#queue.addAfter(key, left);
+    return left > 0;
   }
 
   *#topicsOf(namespace: string): Generator<Topic> {

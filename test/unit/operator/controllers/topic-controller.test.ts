@@ -164,13 +164,37 @@ describe("topic controller", () => {
       assert.equal(slice.replicas.filter(([leader]) => leader === id).length, 2, "leaders");
       assert.equal(slice.replicas.filter((replicas) => replicas.includes(id)).length, 6);
     }
-    assert.equal(await world.condition("orders"), "Reconciling PartitionsOffline");
+    assert.equal((await world.read("orders")).status, undefined, "its leaders are on their way");
     await world.elect("orders-000");
-    await world.scheduler.advance(1500);
+    await world.scheduler.advance(100);
     assert.equal(await world.condition("orders"), "Ready PartitionsOnline");
     const { status } = await world.read("orders");
     assert.equal(status?.topicId, metadata.uid);
     assert.deepEqual([status?.partitions, status?.replicas, status?.minInSyncReplicas], [6, 3, 2]);
+  });
+
+  it("tells of a new topic that gets no leaders after a second", async () => {
+    world = new World();
+    await world.cluster(3);
+    await world.registered(undefined, undefined, undefined);
+    await world.topic("orders", { partitions: 6 });
+    await world.scheduler.advance(1500);
+    assert.equal(await world.condition("orders"), "Reconciling PartitionsOffline");
+    await world.elect("orders-000");
+    await world.scheduler.advance(1500);
+    assert.equal(await world.condition("orders"), "Ready PartitionsOnline");
+  });
+
+  it("makes a slice again that somebody deletes", async () => {
+    world = new World();
+    await world.cluster(3);
+    await world.registered(undefined, undefined, undefined);
+    await world.topic("orders", { partitions: 6 });
+    await world.scheduler.advance(100);
+    await world.do(world.kube.delete(partitionSlices, NAMESPACE, "orders-000"));
+    assert.equal((await world.slices()).length, 0);
+    await world.scheduler.advance(3000);
+    assert.equal((await world.slices()).length, 1);
   });
 
   it("puts the replicas of a partition in different racks", async () => {
@@ -225,7 +249,7 @@ describe("topic controller", () => {
     await world.cluster(3);
     await world.registered(undefined, undefined, undefined);
     await world.topic("peak", { expectedPeak: { bytesPerSecond: 95 * 1024 * 1024 } });
-    await world.scheduler.advance(500);
+    await world.scheduler.advance(1500);
     const { status } = await world.read("peak");
     assert.equal(status?.partitions, 12);
     assert.match(status?.partitionsReason ?? "", /^95 MiB\/s at 10 MiB\/s a partition: 10;/);

@@ -220,14 +220,21 @@ export class Journal {
   #planFlush(): void {
     if (this.#flushPlanned || this.#flushing || this.#failing || this.#failed) return;
     this.#flushPlanned = true;
-    this.#scheduler.soon(() => {
-      this.#flushPlanned = false;
-      if (this.#closed || this.#flushing) return;
-      this.#flushAll().catch((error: unknown) => {
-        if (this.#closed) return;
-        this.#failed = true;
-        this.#panic(error);
+    // Behind whatever the append wakes: followers have what was appended before the loop waits here for the disk.
+    queueMicrotask(() => {
+      this.#scheduler.soon(() => {
+        this.#flushNow();
       });
+    });
+  }
+
+  #flushNow(): void {
+    this.#flushPlanned = false;
+    if (this.#closed || this.#flushing) return;
+    this.#flushAll().catch((error: unknown) => {
+      if (this.#closed) return;
+      this.#failed = true;
+      this.#panic(error);
     });
   }
 

@@ -1,16 +1,28 @@
 import type net from "node:net";
 import { totalLength } from "../../../lib/bytes.ts";
-import type { Millis } from "../../../lib/units.ts";
+import type { Bytes, Millis } from "../../../lib/units.ts";
 import type { ChannelHandlers, FrameChannel } from "../frame-channel.ts";
 
 const NOTHING = new Uint8Array(0);
+const SIZE_BYTES = 4;
+/** Frames of one turn that are no more than this together are copied into one piece. */
+const COPIED_BYTES = 4096;
+
+/** The parts of a frame, and their length. */
+interface Frame {
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: Bytes;
+  readonly released: (() => void) | undefined;
+}
 
 /** Frames on a socket (edge). */
 export class TcpChannel implements FrameChannel {
   readonly remote: string;
   readonly #socket: net.Socket;
   readonly #lingerMs: Millis;
-  #corked = false;
+  /** What is to leave at the end of this turn. */
+  #pending: Frame[] = [];
+  #pendingBytes = 0;
   /** It is read when both its user and the memory for requests allow it. */
   #wanted = true;
   #memoryAllows = true;
@@ -39,7 +51,7 @@ export class TcpChannel implements FrameChannel {
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#pendingBytes;
   }
 
   send(parts: readonly Uint8Array[], released?: () => void): void {
@@ -47,21 +59,56 @@ export class TcpChannel implements FrameChannel {
       released?.();
       return;
     }
-    // Everything that is answered in one turn leaves in one gathered write.
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#socket.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
+    const bytes = totalLength(parts);
+    this.#pending.push({ parts, bytes, released });
+    this.#pendingBytes += SIZE_BYTES + bytes;
+    if (this.#pending.length > 1) return;
+    // Everything that is answered in one turn leaves in one write.
+    process.nextTick(() => {
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const frames = this.#pending;
+    const bytes = this.#pendingBytes;
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    if (this.#socket.destroyed) {
+      for (const { released } of frames) released?.();
+      return;
     }
-    const size = Buffer.allocUnsafe(4);
-    size.writeInt32BE(totalLength(parts));
-    this.#socket.write(size);
-    const last = parts.length - 1;
-    for (let i = 0; i < last; i++) this.#socket.write(parts[i] ?? NOTHING);
-    this.#socket.write(parts[last] ?? NOTHING, () => released?.());
+    if (bytes <= COPIED_BYTES) this.#writeCopied(frames, bytes);
+    else this.#writeGathered(frames);
+  }
+
+  /** To copy a few bytes takes less than to hand them to the socket part by part. */
+  #writeCopied(frames: readonly Frame[], bytes: Bytes): void {
+    const all = Buffer.allocUnsafe(bytes);
+    let at = 0;
+    for (const frame of frames) {
+      at = all.writeInt32BE(frame.bytes, at);
+      for (const part of frame.parts) {
+        all.set(part, at);
+        at += part.length;
+      }
+    }
+    this.#socket.write(all, () => {
+      for (const { released } of frames) released?.();
+    });
+  }
+
+  #writeGathered(frames: readonly Frame[]): void {
+    this.#socket.cork();
+    for (const { parts, bytes, released } of frames) {
+      const size = Buffer.allocUnsafe(SIZE_BYTES);
+      size.writeInt32BE(bytes);
+      this.#socket.write(size);
+      const last = parts.length - 1;
+      for (let i = 0; i < last; i++) this.#socket.write(parts[i] ?? NOTHING);
+      this.#socket.write(parts[last] ?? NOTHING, () => released?.());
+    }
+    this.#socket.uncork();
   }
 
   setReading(reading: boolean): void {
@@ -92,6 +139,7 @@ export class TcpChannel implements FrameChannel {
   }
 
   close(): void {
+    if (this.#pending.length > 0) this.#flush();
     this.#socket.destroySoon();
     if (this.#socket.destroyed) return;
     const timer = setTimeout(() => this.#socket.destroy(), this.#lingerMs);

@@ -106,6 +106,20 @@ describe("journal", () => {
     assert.equal(bench.done("sync"), 1);
   });
 
+  it("is written behind what the append woke: followers have it before the loop waits for the disk", async () => {
+    const bench = new Bench(0);
+    const journal = await bench.open();
+    const client = new Client();
+    append(journal, client, 0);
+    await bench.scheduler.until(journal.flush());
+    bench.operations.length = 0;
+    append(journal, client, 1);
+    // What waits for a partition is told after its journal was.
+    bench.scheduler.soon(() => bench.operations.push("served"));
+    await bench.scheduler.until(journal.flush());
+    assert.deepEqual([bench.operations[0], bench.done("write")], ["served", 1]);
+  });
+
   it("gathers what comes during a sync for the next one", async () => {
     const bench = new Bench(10);
     const journal = await bench.open();

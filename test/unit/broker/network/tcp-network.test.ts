@@ -102,6 +102,51 @@ describe("tcp network", () => {
     assert.deepEqual(received, sent);
   });
 
+  it("sends what is answered in one turn in its order, small and large, and says of each when it has left", async () => {
+    const large = new Uint8Array(100_000).fill(7);
+    const released: string[] = [];
+    const { server } = await listening({}, (channel, frame) => {
+      const name = String(frame[0]);
+      channel.send([Uint8Array.of(1), Uint8Array.of(2, 3)], () => released.push(`${name} small`));
+      if (frame[0] === 9) channel.send([large, Uint8Array.of(4)], () => released.push("9 large"));
+      channel.send([], () => released.push(`${name} empty`));
+      assert.ok(channel.bufferedBytes >= 4 + 3 + 4, "what is to leave counts already");
+    });
+    const socket = await client(server);
+    for (const [asked, expected, names] of [
+      [8, [framed(1, 2, 3), framed()], ["8 small", "8 empty"]],
+      [
+        9,
+        [framed(1, 2, 3), framedBytes(Buffer.from([...large, 4])), framed()],
+        ["9 small", "9 large", "9 empty"],
+      ],
+    ] as const) {
+      released.length = 0;
+      const wanted = Buffer.concat([...expected]);
+      let received = Buffer.alloc(0);
+      socket.write(framed(asked));
+      while (received.length < wanted.length) {
+        const [chunk] = (await once(socket, "data")) as [Buffer];
+        received = Buffer.concat([received, chunk]);
+      }
+      assert.ok(received.equals(wanted));
+      assert.deepEqual(released, names);
+    }
+  });
+
+  it("what was sent in the turn of a close still leaves", async () => {
+    const { server } = await listening({}, (channel) => {
+      channel.send([Uint8Array.of(5)]);
+      channel.close();
+    });
+    const socket = await client(server);
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+    socket.write(framed(1));
+    await ended(socket);
+    assert.deepEqual(Buffer.concat(chunks), framed(5));
+  });
+
   it("closes an idle connection, and says so quietly", async () => {
     const { server, log, accepted } = await listening({ idleMs: 20 });
     const socket = await client(server);

@@ -80,6 +80,23 @@ export default defineConfig(
   },
   ...layerRules,
   {
+    files: folders
+      .filter((folder) => !["bench", "test"].includes(folder))
+      .map((folder) => `${folder}/**/*.ts`),
+    rules: {
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        {
+          paths: ["node:http", "node:https"].map((name) => ({
+            name,
+            allowTypeImports: true,
+            message: "lib/node-http.ts has it without the 13 MiB that an import brings.",
+          })),
+        },
+      ],
+    },
+  },
+  {
     files: ["lib/**/*.ts", "cluster/**/*.ts", "kube/**/*.ts", "broker/**/*.ts", "operator/**/*.ts"],
     ignores: [
       ...edges,
@@ -87,6 +104,7 @@ export default defineConfig(
       "lib/random.ts",
       "lib/shutdown.ts",
       "lib/winston-logger.ts",
+      "lib/node-http.ts",
       "lib/metrics.ts",
       "kube/client.ts",
       "kube/credentials.ts",

@@ -1,6 +1,6 @@
-import http from "node:http";
-import https from "node:https";
+import type { Agent, AgentOptions, IncomingMessage, RequestOptions } from "node:http";
 import type { Scheduler } from "../lib/clock.ts";
+import { http, https } from "../lib/node-http.ts";
 import type { Millis } from "../lib/units.ts";
 
 /** Where the API server is and how we prove who we are. */
@@ -43,23 +43,23 @@ export class Transport {
   readonly #base: URL;
   readonly #server: KubeServer;
   readonly #scheduler: Scheduler;
-  readonly #client: typeof http | typeof https;
-  readonly #agent: http.Agent;
-  readonly #watchAgent: http.Agent;
+  readonly #client: Pick<typeof http, "request">;
+  readonly #agent: Agent;
+  readonly #watchAgent: Agent;
 
   constructor(server: KubeServer, scheduler: Scheduler) {
     this.#base = new URL(server.server);
     this.#server = server;
     this.#scheduler = scheduler;
     const secure = this.#base.protocol === "https:";
-    this.#client = secure ? https : http;
+    this.#client = secure ? https() : http;
     const tls = {
       ...(server.ca === undefined ? {} : { ca: server.ca }),
       ...(server.cert === undefined ? {} : { cert: server.cert }),
       ...(server.key === undefined ? {} : { key: server.key }),
     };
-    const agentOf = (options: http.AgentOptions): http.Agent =>
-      secure ? new https.Agent({ ...options, ...tls }) : new http.Agent(options);
+    const agentOf = (options: AgentOptions): Agent =>
+      secure ? new (https().Agent)({ ...options, ...tls }) : new http.Agent(options);
     this.#agent = agentOf({ keepAlive: true, maxSockets: MAX_CONNECTIONS, scheduling: "lifo" });
     this.#watchAgent = agentOf({ keepAlive: false });
   }
@@ -187,7 +187,7 @@ export class Transport {
     this.#watchAgent.destroy();
   }
 
-  #options(request: KubeRequest, agent: http.Agent): http.RequestOptions {
+  #options(request: KubeRequest, agent: Agent): RequestOptions {
     const { hostname, port, pathname, protocol } = this.#base;
     const { token } = this.#server;
     const bearer = typeof token === "function" ? token() : token;
@@ -213,7 +213,7 @@ export class Transport {
   }
 }
 
-function retryAfter(incoming: http.IncomingMessage): number | undefined {
+function retryAfter(incoming: IncomingMessage): number | undefined {
   const seconds = Number(incoming.headers["retry-after"]);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined;
 }

@@ -1,5 +1,5 @@
-import http from "node:http";
 import type { MetricsRegistry } from "../lib/metrics.ts";
+import { http } from "../lib/node-http.ts";
 
 /**
  * The operator's HTTP port (edge): `/healthz` while the process answers, `/readyz` when it is `ready`, `/metrics`.

@@ -1,7 +1,7 @@
-import { createServer } from "node:http";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import express from "express";
 import type { MetricsRegistry } from "../../lib/metrics.ts";
+import { http } from "../../lib/node-http.ts";
 import type { RestartGate } from "../restart-gate.ts";
 import { loopDelayMetric } from "./loop-delay.ts";
 
@@ -77,7 +77,7 @@ export async function startAdminServer(options: {
   app.get("/metrics", (_request, response) => {
     response.type("text/plain; version=0.0.4").send(options.metrics.render());
   });
-  const server = createServer(app);
+  const server = http.createServer(app);
   server.maxConnections = 100;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

@@ -1,11 +1,11 @@
-import http from "node:http";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { parse as parseYaml } from "yaml";
 import type { KubeApi } from "../../kube/api.ts";
 import { KubeError } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import { http } from "../../lib/node-http.ts";
 import type { Random } from "../../lib/random.ts";
 import { admissionOf } from "./admission.ts";
 import { CustomKinds } from "./custom-kinds.ts";
@@ -106,7 +106,7 @@ class LocalApiServer {
   readonly #journal: JournalStore;
   readonly #handler: ResourceHandler;
   readonly #watches = new Set<WatchStream>();
-  readonly #server: http.Server;
+  readonly #server: Server;
 
   constructor(
     options: LocalApiOptions,

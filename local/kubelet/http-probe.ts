@@ -1,5 +1,5 @@
-import http from "node:http";
 import { connect } from "node:net";
+import { http } from "../../lib/node-http.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { Probe } from "../workloads.ts";
 import { POD_IP } from "./pod-status.ts";

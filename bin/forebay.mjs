@@ -15,7 +15,9 @@ const bundledNode = path.join(root, "node_modules", "node", "bin", "node");
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
   module.enableCompileCache?.();
-  const { main } = await import(pathToFileURL(entry()).href);
+  // The processes that this one starts are of the same build, and need not look again.
+  process.env.FOREBAY_ENTRY ??= entry();
+  const { main } = await import(pathToFileURL(process.env.FOREBAY_ENTRY).href);
   await main(process.argv.slice(2));
 } else if (existsSync(bundledNode)) {
   // An older Node on the path: the one that was installed with the package takes over, in our place.

@@ -1,13 +1,11 @@
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { parseAllDocuments } from "yaml";
 import type { BrokerCluster } from "../cluster/broker-cluster.ts";
 import { configProblem } from "../broker/config.ts";
 import { API_VERSION, brokerClusters } from "../cluster/resources.ts";
 import type { KubeApi, Resource } from "../kube/api.ts";
 import { ConflictError, NotFoundError } from "../kube/errors.ts";
 import { createInformer } from "../kube/informer.ts";
-import type { KubeObject } from "../kube/objects.ts";
 import { realScheduler } from "../lib/clock.ts";
 import { systemRandom } from "../lib/random.ts";
 import { createLogger } from "../lib/winston-logger.ts";
@@ -16,6 +14,7 @@ import { startLocalApi } from "./api/server.ts";
 import { startEndpointsController } from "./controllers/endpoints-controller.ts";
 import { startStatefulSetController } from "./controllers/stateful-set-controller.ts";
 import { startVolumeClaimsController } from "./controllers/volume-claims-controller.ts";
+import { readCustomResources } from "./custom-resources.ts";
 import { InstanceFile, LOCAL_CLUSTER } from "./instance.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import { isPortFree } from "./kubelet/free-ports.ts";
@@ -48,7 +47,16 @@ const OTHER_PORTS: readonly [number, number] = [17_000, 19_999];
 const NAMESPACE = "default";
 const FIELD_MANAGER = "forebay-local";
 /** Environment variables of this process that brokers have as well. */
-const INHERITED = ["PATH", "HOME", "TMPDIR", "TZ", "LANG", "FOREBAY_LOG_LEVEL", "NODE_OPTIONS"];
+const INHERITED = [
+  "PATH",
+  "HOME",
+  "TMPDIR",
+  "TZ",
+  "LANG",
+  "FOREBAY_LOG_LEVEL",
+  "FOREBAY_ENTRY",
+  "NODE_OPTIONS",
+];
 
 const customResourceDefinitions: Resource = {
   group: "apiextensions.k8s.io",
@@ -180,13 +188,10 @@ async function start(options: LocalOptions, stopping: Promise<void>): Promise<Ru
 }
 
 async function applyCustomResources(api: KubeApi): Promise<void> {
-  const folder = path.join(packageRoot(), "crds");
-  for (const file of readdirSync(folder).sort()) {
-    if (!file.endsWith(".yaml")) continue;
-    for (const document of parseAllDocuments(readFileSync(path.join(folder, file), "utf8"))) {
-      await api.apply(customResourceDefinitions, "", document.toJS() as KubeObject, FIELD_MANAGER);
-    }
-  }
+  const documents = await readCustomResources(packageRoot());
+  await Promise.all(
+    documents.map((document) => api.apply(customResourceDefinitions, "", document, FIELD_MANAGER)),
+  );
 }
 
 /** The cluster as the folder has it, with another number of brokers if one was asked for. @returns the number */

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseAllDocuments } from "yaml";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const stamp = path.join(root, "dist", ".stamp");
@@ -47,9 +48,24 @@ export function build({ fast }) {
     rmSync(stamp, { force: true });
     return false;
   }
+  writeFileSync(path.join(root, "dist", "crds.json"), JSON.stringify(parsedResources()));
   writeFileSync(stamp, fast ? "" : "checked");
   utimesSync(stamp, started, started);
   return true;
+}
+
+/** crds/ with what each file says: `forebay local` takes that as long as the file is the same. */
+function parsedResources() {
+  const folder = path.join(root, "crds");
+  return Object.fromEntries(
+    readdirSync(folder)
+      .filter((file) => file.endsWith(".yaml"))
+      .map((file) => {
+        const text = readFileSync(path.join(folder, file), "utf8");
+        const documents = parseAllDocuments(text).map((document) => document.toJS());
+        return [file, { text, documents }];
+      }),
+  );
 }
 
 function sourceFiles() {

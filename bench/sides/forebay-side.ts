@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
+import { listBrokers } from "../../local/instance.ts";
 import { forebay } from "../../test/support/local-cluster.ts";
 import { delayBuckets } from "./delay-buckets.ts";
 import type { Side } from "./side.ts";
@@ -14,8 +15,8 @@ export function forebaySide(nodes: number, folder: string): Side {
     return stdout;
   };
   const pids = async (): Promise<readonly number[]> => {
-    const lines = (await run("ps")).trim().split("\n");
-    return lines.map((line) => Number(line.split(" ")[1]));
+    // From its files, as those of the peers are: a process that says them would count as part of what is measured.
+    return (await listBrokers(folder)).map(({ pid }) => pid);
   };
   return {
     name: "forebay",

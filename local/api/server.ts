@@ -1,5 +1,4 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { parse as parseYaml } from "yaml";
 import type { KubeApi } from "../../kube/api.ts";
 import { KubeError } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/objects.ts";
@@ -191,7 +190,7 @@ class LocalApiServer {
       return;
     }
     const contentType = (request.headers["content-type"] ?? "").split(";")[0]?.trim() ?? "";
-    const body = parseBody(await readBody(request), contentType);
+    const body = await parseBody(await readBody(request), contentType);
     const answer = this.#handler.handle({
       method: request.method ?? "GET",
       path,
@@ -351,14 +350,15 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 /** @throws KubeError 400, or 415 for protobuf of a kind that is not read */
-function parseBody(bytes: Buffer, contentType: string): unknown {
+async function parseBody(bytes: Buffer, contentType: string): Promise<unknown> {
   if (bytes.length === 0) return undefined;
   if (contentType.includes("protobuf")) return decodeProtobuf(bytes);
   const text = bytes.toString("utf8");
   try {
-    return contentType.includes("yaml") && !text.startsWith("{")
-      ? (parseYaml(text) as unknown)
-      : (JSON.parse(text) as unknown);
+    if (!contentType.includes("yaml") || text.startsWith("{")) return JSON.parse(text) as unknown;
+    // Not before it is needed: only people send it.
+    const { parse } = await import("yaml");
+    return parse(text) as unknown;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw statusError(400, "BadRequest", `the body of the request cannot be decoded: ${why}`);

@@ -4,8 +4,8 @@ import type { Probe } from "../workloads.ts";
 
 export type ProbeKind = "startup" | "readiness" | "liveness";
 
-/** How often something that is awaited is asked for; Kubernetes' own smallest period is a second. */
-const EAGER: Millis = 100;
+/** How often something that is awaited is asked for, which takes a millisecond; Kubernetes' own smallest period is a second. */
+const EAGER: Millis = 20;
 /**
  * Failures must last this long before a process is killed for them, whatever its probe says: a debugger, a suspended
  * laptop or a test that freezes a broker must not cost it its life.

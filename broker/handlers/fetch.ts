@@ -61,6 +61,7 @@ class Fetch {
   /** A follower has more to say: it is answered with what there is. */
   #hurried = false;
   #stopWatching: (() => void) | undefined;
+  #stopHurrying: (() => void) | undefined;
   #resolve: ((result: Result) => void) | undefined;
   #reject: ((error: unknown) => void) | undefined;
 
@@ -70,10 +71,17 @@ class Fetch {
 
   /** What there is at once is answered at once, if it is enough. */
   answer(): Result | Promise<Result> {
-    const { context, reader } = this.#parts;
+    const { context, reader, replicaId } = this.#parts;
     const looking = reader.look();
     if (!(looking instanceof Promise) && this.#isEnough(looking)) return this.#held(looking);
     return new Promise((resolve, reject) => {
+      // From the beginning: what comes in the same piece from the socket is not heard by one that listens later.
+      if (replicaId >= 0) {
+        this.#stopHurrying = context.connection?.whenNext(() => {
+          this.#hurried = true;
+          this.#parked?.wake();
+        });
+      }
       this.#resolve = resolve;
       this.#reject = reject;
       this.#stopWatching = context.connection?.whenClosed(() => {
@@ -113,10 +121,15 @@ class Fetch {
   }
 
   #settle(result: Result): void {
-    this.#stopWatching?.();
+    this.#stopListening();
     const resolve = this.#resolve;
     this.#ended();
     resolve?.(result);
+  }
+
+  #stopListening(): void {
+    this.#stopWatching?.();
+    this.#stopHurrying?.();
   }
 
   /** Lets go of the answer and of who takes it: this object may lie among the old ones for long after its end. */
@@ -124,10 +137,11 @@ class Fetch {
     this.#resolve = undefined;
     this.#reject = undefined;
     this.#stopWatching = undefined;
+    this.#stopHurrying = undefined;
   }
 
   #fail(error: unknown): void {
-    this.#stopWatching?.();
+    this.#stopListening();
     this.#parts.reader.giveUpPromise();
     const reject = this.#reject;
     this.#ended();
@@ -183,8 +197,8 @@ class Fetch {
    */
   #park(found: readonly Found[]): void {
     releaseAll(found);
-    const { context, deadline, reader, replicaId } = this.#parts;
-    const { services, answers, connection } = context;
+    const { context, deadline, reader } = this.#parts;
+    const { services, answers } = context;
     const { moves } = this.#parts.scope;
     const { scheduler } = services.environment;
     const parked = new ParkedFetch(scheduler, deadline - scheduler.now(), () => {
@@ -202,14 +216,6 @@ class Fetch {
         parked.until((wake) => services.replicas.onProgress(topicId, index, wake));
       }
     } else parked.until((wake) => moves.whenMoved(wake));
-    if (connection !== undefined && replicaId >= 0) {
-      parked.until((wake) =>
-        connection.whenNext(() => {
-          this.#hurried = true;
-          wake();
-        }),
-      );
-    }
     if (reader.starved && answers !== undefined) {
       parked.until((wake) =>
         answers.room.wait(() => {

@@ -39,7 +39,7 @@ const CHANGES_PER_PATCH = 100;
  * Requests under way at the same time. More do not make the API faster, they only make each wait: thousands at once ran
  * into their deadlines, and each that did was followed by a read and another write.
  */
-const WIDTH = 16;
+const WIDTH = 24;
 const RETRY_BASE_MS = 20;
 const RETRY_MAX_MS = 1000;
 

@@ -22,11 +22,15 @@ export interface ControlPlaneWorld {
   readonly kill: (id: BrokerId) => Promise<void>;
   /** Resident bytes of the operator that acts. */
   readonly operatorBytes: () => Promise<number>;
+  /** Writes of our kinds so far, whoever's, where the API counts them. */
+  readonly apiWrites?: () => Promise<number>;
   readonly say: (line: string) => void;
 }
 
 export interface ControlPlaneFigures {
   readonly readySeconds: number;
+  /** Of the API, for each topic, from its creation on; not known everywhere. */
+  readonly writesPerTopic: number | undefined;
   readonly operatorBytes: number;
   readonly driftSeconds: number;
   readonly growSeconds: number;
@@ -63,6 +67,7 @@ export async function controlPlane(
   slices.start();
   await Promise.all([topicCache.synced, slices.synced]);
   try {
+    const writesBefore = await world.apiWrites?.();
     const began = performance.now();
     const names = Array.from({ length: count }, (_, at) => `many-${String(at).padStart(4, "0")}`);
     await inParallel(names, (name) =>
@@ -92,6 +97,11 @@ export async function controlPlane(
     say(
       `${count} topics with ${count * PARTITIONS} partitions Ready in ${readySeconds.toFixed(1)} s`,
     );
+    const writesPerTopic =
+      writesBefore === undefined
+        ? undefined
+        : (((await world.apiWrites?.()) ?? 0) - writesBefore) / count;
+    if (writesPerTopic !== undefined) say(`${writesPerTopic.toFixed(2)} writes a topic`);
     await whole(slices, count);
     const operatorBytes = await world.operatorBytes();
 
@@ -105,7 +115,7 @@ export async function controlPlane(
     say(
       `${failover.leaderships} leaderships of a killed broker: the first moved after ${failover.firstMs.toFixed(0)} ms, all after ${failover.failoverMs.toFixed(0)} ms, ${failover.failoverWrites} changes of slices`,
     );
-    return { readySeconds, operatorBytes, driftSeconds, growSeconds, ...failover };
+    return { readySeconds, writesPerTopic, operatorBytes, driftSeconds, growSeconds, ...failover };
   } finally {
     topicCache.stop();
     slices.stop();

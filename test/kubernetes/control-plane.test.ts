@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { controlPlane } from "../../bench/scenarios/control-plane.ts";
 import { leases } from "../../cluster/resources.ts";
 import { podObjects } from "../../operator/resources/workloads.ts";
+import { apiWrites } from "./support/api-writes.ts";
 import { kubernetesFor, type TestKubernetes } from "./support/cluster.ts";
 import {
   endLoadedCluster,
@@ -54,6 +55,10 @@ describe("many topics on Kubernetes", function () {
           } else await harness.killContainer(await kube.get(podObjects, NAMESPACE, name));
         },
         operatorBytes,
+        apiWrites: async () => {
+          const byKind = await apiWrites(kubernetes);
+          return [...byKind.values()].reduce((sum, count) => sum + count, 0);
+        },
         say: (line) => {
           console.log(`    ${line}`);
         },

@@ -1,0 +1,102 @@
+#!/usr/bin/env node
+// Usage: measure-patches.mjs [OBJECTS [PARTITIONS [CHANGES]]]
+// (KUBECONFIG names the cluster; crds/partitionslices.yaml of the repository must be applied)
+// How many compare-and-swaps of PartitionSlices' status the API server takes a second, as a failover sends them: one JSON
+// Patch for each of OBJECTS (2000) slices of PARTITIONS (6) partitions, of which CHANGES (2) get another leader; so many at
+// a time, and with so many watchers, as the line says. Keeps what it makes in a namespace of its own, and removes it.
+import { readFileSync } from "node:fs";
+import https from "node:https";
+
+const [objects = 2000, partitions = 6, changes = 2] = process.argv.slice(2).map(Number);
+const WATCHERS = 5;
+// A namespace that was deleted takes a while to go.
+const space = `measure-patches-${process.pid}`;
+const kubeconfig = readFileSync(process.env.KUBECONFIG, "utf8");
+const server = new URL(kubeconfig.match(/server: "(.*?)"/)[1]);
+const ca = Buffer.from(kubeconfig.match(/certificate-authority-data: ([^\s}]+)/)[1], "base64");
+const authorization = `Bearer ${kubeconfig.match(/token: (\w+)/)[1]}`;
+const options = { host: server.hostname, port: server.port, ca };
+const namespace = `/api/v1/namespaces/${space}`;
+const slices = `/apis/forebay.dev/v1alpha1/namespaces/${space}/partitionslices`;
+
+function call(agent, method, path, body, type = "application/json") {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization, "content-type": type };
+    const request = https.request({ ...options, agent, method, path, headers }, (response) => {
+      const chunks = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("end", () => {
+        const answer = JSON.parse(Buffer.concat(chunks));
+        if (response.statusCode < 300) resolve(answer);
+        else reject(new Error(`${method} ${path}: ${answer.message}`));
+      });
+    });
+    request.on("error", reject);
+    request.end(body && JSON.stringify(body));
+  });
+}
+
+function watch() {
+  const headers = { authorization };
+  const request = https.request({ ...options, path: `${slices}?watch=true`, headers }, (response) => {
+    response.resume();
+  });
+  request.on("error", () => {});
+  request.end();
+  return request;
+}
+
+async function inParallel(width, act) {
+  const agent = new https.Agent({ keepAlive: true, maxSockets: width });
+  let next = 0;
+  const worker = async () => {
+    while (next < objects) await act(agent, next++);
+  };
+  const began = performance.now();
+  await Promise.all(Array.from({ length: width }, worker));
+  agent.destroy();
+  return (performance.now() - began) / 1000;
+}
+
+const nameOf = (at) => `slice-${String(at).padStart(5, "0")}`;
+const state = (leader, epoch) => ({ leader, leaderEpoch: epoch, isr: [0, 1, 2], elr: [], partitionEpoch: epoch });
+const admin = new https.Agent({ keepAlive: true });
+await call(admin, "POST", "/api/v1/namespaces", { metadata: { name: space } }).catch(() => {});
+const made = await inParallel(16, (agent, at) =>
+  call(agent, "POST", slices, {
+    apiVersion: "forebay.dev/v1alpha1",
+    kind: "PartitionSlice",
+    metadata: { name: nameOf(at) },
+    spec: {
+      cluster: "c",
+      topic: nameOf(at),
+      topicId: "00112233-4455-6677-8899-aabbccddeeff",
+      firstPartition: 0,
+      partitions: Array.from({ length: partitions }, () => ({ replicas: [0, 1, 2] })),
+    },
+  }),
+);
+console.log(`${objects} slices created in ${made.toFixed(2)} s, 16 at a time: ${(objects / made).toFixed(0)} a second`);
+const watchers = Array.from({ length: WATCHERS }, watch);
+const all = Array.from({ length: partitions }, () => state(0, 0));
+await inParallel(16, (agent, at) =>
+  call(agent, "PATCH", `${slices}/${nameOf(at)}/status`, [{ op: "add", path: "/status", value: { partitions: all } }], "application/json-patch+json"),
+);
+let epoch = 0;
+for (const width of [4, 16, 32]) {
+  const before = epoch++;
+  const seconds = await inParallel(width, (agent, at) => {
+    const patch = Array.from({ length: changes }, (_, index) => [
+      { op: "test", path: `/status/partitions/${index}/partitionEpoch`, value: before },
+      { op: "replace", path: `/status/partitions/${index}`, value: state(epoch % 3, epoch) },
+    ]).flat();
+    return call(agent, "PATCH", `${slices}/${nameOf(at)}/status`, patch, "application/json-patch+json");
+  });
+  const rate = objects / seconds;
+  console.log(
+    `${objects} slices, ${width} at a time, ${WATCHERS} watchers: ${seconds.toFixed(2)} s, ${rate.toFixed(0)} patches and ${(rate * changes).toFixed(0)} leaderships a second`,
+  );
+}
+for (const one of watchers) one.destroy();
+await call(admin, "DELETE", namespace);
+admin.destroy();

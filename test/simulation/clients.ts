@@ -16,10 +16,22 @@ export interface ClientWorld {
   readonly log: (message: string) => void;
 }
 
+/** An idempotent producer's id, and its epoch: a later one supersedes it. */
+export interface ProducerId {
+  readonly id: number;
+  readonly epoch: number;
+}
+
 const PRODUCE_TIMEOUT_MS = 1500;
 const RETRY_MS = 60;
 /** After about so many batches a producer begins a new epoch. */
 const EPOCH_EVERY = 12;
+
+/** So much later at most does a superseded producer send what it still has. */
+const ZOMBIE_MS = 400;
+
+/** One in so many batches without an answer is given up, as after a client's delivery timeout. */
+const GIVE_UP_EVERY = 3;
 
 /** What an idempotent producer takes for a success: the batch is there. */
 const ALREADY_THERE: ReadonlySet<number> = new Set([ErrorCode.DUPLICATE_SEQUENCE_NUMBER]);
@@ -31,7 +43,8 @@ const ALREADY_THERE: ReadonlySet<number> = new Set([ErrorCode.DUPLICATE_SEQUENCE
 export class SimProducer {
   readonly #world: ClientWorld;
   readonly #sequences = new Map<string, number>();
-  #producer: { readonly id: number; readonly epoch: number } | undefined;
+  #producer: ProducerId | undefined;
+  readonly #zombies: Promise<void>[] = [];
   #count = 0;
   #stopping = false;
   /** Resolves when the last batch has been acknowledged. */
@@ -61,21 +74,61 @@ export class SimProducer {
       }
       const topic = topics[random.below(topics.length)];
       if (topic === undefined) return;
-      // Nothing is on its way that is not known to be in the log, so a client may begin a new epoch by itself (KIP-360).
+      const partition = random.below(topic.partitions);
       if (random.below(EPOCH_EVERY) === 0) {
-        this.#producer = { id: this.#producer.id, epoch: this.#producer.epoch + 1 };
-        this.#sequences.clear();
+        const superseded = this.#producer;
+        if (random.below(2) === 0) this.#zombies.push(this.#zombie(superseded));
+        this.#beginEpoch(superseded);
       }
-      await this.#send(topic.name, random.below(topic.partitions), this.#producer);
+      for (;;) {
+        const producer = this.#producer;
+        if (await this.#send(topic.name, partition, producer)) break;
+        // What may still be on its way must not come into the log behind what is sent from here on.
+        this.#beginEpoch(producer);
+        if (this.#stopping) break;
+      }
       if (pauseMs > 0) await sleep(scheduler, random.next() * pauseMs);
+    }
+    await Promise.all(this.#zombies);
+  }
+
+  /**
+   * The process of before that does not know yet that another has taken its place: it sends one batch more in its epoch.
+   * That is refused where the new one has written; where it has not, it may come in.
+   */
+  async #zombie({ id, epoch }: ProducerId): Promise<void> {
+    const { client, scheduler, random, topics, model, name } = this.#world;
+    const topic = topics[random.below(topics.length)];
+    if (topic === undefined) return;
+    const partition = random.below(topic.partitions);
+    const key = `${topic.name}-${partition}`;
+    const baseSequence = this.#sequences.get(key) ?? 0;
+    const values = [`${name}.${this.#count++}`];
+    const timestamp = scheduler.wallNow();
+    await sleep(scheduler, random.next() * ZOMBIE_MS);
+    model.sent(topic.name, partition, values);
+    const batch = { values, producerId: id, producerEpoch: epoch, baseSequence, timestamp };
+    try {
+      const offset = await client.produce(topic.name, partition, batch, PRODUCE_TIMEOUT_MS);
+      model.acked(topic.name, partition, values, offset, scheduler.now());
+    } catch (error) {
+      const code = error instanceof BrokerError ? error.code : undefined;
+      if (code === undefined || code === ErrorCode.INVALID_PRODUCER_EPOCH || isRetriable(code)) {
+        return;
+      }
+      const what = `${name} of epoch ${String(epoch)} was refused with ${errorName(code)}`;
+      model.onViolation("L4", `${key}: ${what}`);
     }
   }
 
-  async #send(
-    topic: string,
-    partition: number,
-    producer: { readonly id: number; readonly epoch: number },
-  ): Promise<void> {
+  /** As clients do by themselves (KIP-360); what is sent in the old epoch afterwards is refused. */
+  #beginEpoch({ id, epoch }: ProducerId): void {
+    this.#producer = { id, epoch: epoch + 1 };
+    this.#sequences.clear();
+  }
+
+  /** @returns false when it was given up without an answer */
+  async #send(topic: string, partition: number, producer: ProducerId): Promise<boolean> {
     const { client, scheduler, random, model, name, log } = this.#world;
     const key = `${topic}-${partition}`;
     const baseSequence = this.#sequences.get(key) ?? 0;
@@ -108,7 +161,11 @@ export class SimProducer {
           if (code !== undefined && !isRetriable(code)) {
             model.onViolation("L4", `${key}: ${name} was refused with ${errorName(code)}`);
             this.#stopping = true;
-            return;
+            return false;
+          }
+          if (code === undefined && random.below(GIVE_UP_EVERY) === 0) {
+            log(`${name}: ${key} given up: ${String(error)}`);
+            return false;
           }
           if (attempt < 3) log(`${name}: ${key} not sent: ${String(error)}`);
           await sleep(scheduler, RETRY_MS * (0.5 + random.next()));
@@ -119,7 +176,7 @@ export class SimProducer {
       this.#sequences.set(key, baseSequence + values.length);
       model.acked(topic, partition, values, offset, scheduler.now());
       this.acked += values.length;
-      return;
+      return true;
     }
   }
 }

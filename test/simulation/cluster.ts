@@ -3,6 +3,7 @@ import { BrokerConfig } from "../../broker/config.ts";
 import { StorageError } from "../../broker/log/storage.ts";
 import { SupersededError } from "../../broker/controller/registration.ts";
 import { API_VERSION, brokerClusters, partitionSlices, topics } from "../../cluster/resources.ts";
+import type { BrokerObject } from "../../cluster/broker.ts";
 import { NO_LEADER, type PartitionSlice } from "../../cluster/partition-slice.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { Topic } from "../../cluster/topic.ts";
@@ -46,7 +47,7 @@ export interface SimBroker {
   down: boolean;
   /** The cluster has fewer brokers than that: it is not started. */
   gone: boolean;
-  /** It has not been able to start since its volume was lost. */
+  /** It has not registered since its volume was lost. */
   volumeLost: boolean;
   /** The volume as it knew it last. */
   storageId: string | undefined;
@@ -212,7 +213,6 @@ export class SimCluster {
     broker.start().then(
       () => {
         if (!process.alive) return;
-        one.volumeLost = false;
         this.#history.add(`ready ${one.host} (${process.incarnation}) epoch ${broker.epoch}`);
       },
       (error: unknown) => {
@@ -267,6 +267,14 @@ export class SimCluster {
     }
     this.#lost(one);
     return true;
+  }
+
+  /** A broker has recorded the volume that it has: whoever counts on it from here on counts on that one. */
+  registered({ spec, status }: BrokerObject): void {
+    const one = this.brokers[spec.id];
+    if (one?.storageId !== undefined && status?.storage?.id === one.storageId) {
+      one.volumeLost = false;
+    }
   }
 
   #lost(one: SimBroker): void {

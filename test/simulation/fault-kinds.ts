@@ -1,6 +1,7 @@
 import type { Random } from "../../lib/random.ts";
 import type { SimClock } from "./clock.ts";
 import type { SimCluster } from "./cluster.ts";
+import { SESSION_TIMEOUT_MS } from "./shape.ts";
 
 /** What a fault may touch. */
 export interface FaultWorld {
@@ -86,7 +87,11 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     weight: 4,
     strike(world, id) {
       const { random } = world;
-      pause(world, id, random.below(3) === 0 ? random.next() * 200 : random.next() * 5000);
+      const kind = random.below(4);
+      if (kind === 0) pause(world, id, random.next() * 200);
+      // Just past the session: others may have acted on it, or not yet.
+      else if (kind === 1) pause(world, id, SESSION_TIMEOUT_MS * (1 + random.next() / 6));
+      else pause(world, id, random.next() * 5000);
     },
   },
   {
@@ -140,6 +145,26 @@ export const FAULT_KINDS: readonly FaultKind[] = [
         for (const other of all) {
           network.mend(host, other);
           network.mend(other, host);
+        }
+      });
+    },
+  },
+  {
+    name: "cut clients",
+    weight: 3,
+    strike({ cluster: { network, brokers }, random, log, later }, id) {
+      const host = brokers[id]?.host ?? "";
+      const ms = random.next() * 4000;
+      log(`cut ${host} from its clients`);
+      for (const client of CLIENT_HOSTS) {
+        network.cut(client, host);
+        network.cut(host, client);
+      }
+      later(ms, () => {
+        log(`mend ${host} and its clients`);
+        for (const client of CLIENT_HOSTS) {
+          network.mend(client, host);
+          network.mend(host, client);
         }
       });
     },
@@ -271,7 +296,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
       if (found === undefined) return;
       // All of the broker's volume may be given up for it.
       if (found.hot) cluster.lostSinceWhole = 1;
-      log(`a bit turns over on ${cluster.at(id).host}: ${found.what}`);
+      log(`${cluster.at(id).host}: ${found.what}`);
     },
   },
   {
@@ -282,6 +307,17 @@ export const FAULT_KINDS: readonly FaultKind[] = [
       const ms = random.next() * 2000;
       log(`what ${host} writes takes ${ms.toFixed(0)} ms to the API`);
       kube.slowWrites(host, ms);
+    },
+  },
+  {
+    name: "API lists are slow",
+    weight: 2,
+    strike({ cluster: { kube }, random, log, later }) {
+      kube.slowListsMs = random.next() * 1500;
+      log(`what is listed comes ${kube.slowListsMs.toFixed(0)} ms late`);
+      later(random.next() * 8000, () => {
+        kube.slowListsMs = 0;
+      });
     },
   },
   {
@@ -305,7 +341,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   {
     name: "lose the volume of an outsider",
     weight: 2,
-    strike({ cluster, clock, random, later }) {
+    strike({ cluster, clock, random, log, later }) {
       // Nobody counts on it, but a leader may be about to.
       const outsider = cluster.brokers.find(
         ({ id, volumeLost, process }) =>
@@ -325,6 +361,18 @@ export const FAULT_KINDS: readonly FaultKind[] = [
         const leader = cluster.proposer();
         if (leader !== undefined && random.below(2) === 0) {
           cluster.kube.slowWrites(leader, 300 + random.next() * 1200);
+        }
+        // It registers, and cannot fetch yet what it has lost.
+        if (leader !== undefined && random.below(2) === 0) {
+          const { network } = cluster;
+          log(`cut ${leader} and ${outsider.host}`);
+          network.cut(leader, outsider.host);
+          network.cut(outsider.host, leader);
+          later(random.next() * 4000, () => {
+            log(`mend ${leader} and ${outsider.host}`);
+            network.mend(leader, outsider.host);
+            network.mend(outsider.host, leader);
+          });
         }
         cluster.loseVolume(id);
         later(5 + random.next() * 100, () => {

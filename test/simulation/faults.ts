@@ -74,9 +74,17 @@ export class FaultPlan {
     this.#clock.after(this.#random.next() * 2 * this.#betweenMs, () => {
       if (!this.#running) return;
       this.count++;
-      this.#kind().strike(this.#world, this.#random.below(this.#cluster.brokers.length));
+      this.#kind().strike(this.#world, this.#target());
       this.#next();
     });
+  }
+
+  /** Any broker; now and then the controller, which much depends on. */
+  #target(): number {
+    const { brokers } = this.#cluster;
+    const id = this.#random.below(brokers.length);
+    if (this.#random.below(5) > 0) return id;
+    return brokers.find(({ broker }) => broker?.isController === true)?.id ?? id;
   }
 
   #kind(): FaultKind {

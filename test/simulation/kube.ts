@@ -1,5 +1,6 @@
 import type { KubeApi, WatchHandle } from "../../kube/api.ts";
 import { ConflictError, ServerBusyError, UnknownOutcomeError } from "../../kube/errors.ts";
+import { sleep } from "../../lib/clock.ts";
 import type { Random } from "../../lib/random.ts";
 import { createMemoryKubeApi } from "../../local/api/memory-kube-api.ts";
 import type { ObjectStore } from "../../local/api/object-store.ts";
@@ -39,6 +40,8 @@ export class SimKube implements WatchConditions {
   readonly #stalled = new Map<string, number>();
   readonly #watches = new Set<SimWatch>();
   readonly #slowWrites = new Map<string, number>();
+  /** What is listed is answered so late: a long list takes its time where a small write is quick. */
+  slowListsMs = 0;
   readonly #stateReads = new Map<SimProcess, number>();
   /** Of a thousand calls and events so many meet a fault. */
   faultsPerMille = 0;
@@ -88,6 +91,7 @@ export class SimKube implements WatchConditions {
     this.#away.clear();
     this.#stalled.clear();
     this.#slowWrites.clear();
+    this.slowListsMs = 0;
     this.faultsPerMille = 0;
     this.delayMs = QUICK_DELAY_MS;
   }
@@ -125,7 +129,12 @@ export class SimKube implements WatchConditions {
       get: (resource, namespace, name) => read(() => api.get(resource, namespace, name)),
       list: (resource, namespace, options) => {
         const sentAt = this.#clock.now();
-        const listed = read(() => api.list(resource, namespace, options));
+        const listed = read(async () => {
+          const list = await api.list(resource, namespace, options);
+          // Served from what was there when it was asked.
+          if (this.slowListsMs > 0) await sleep(this.#clock, this.slowListsMs);
+          return list;
+        });
         return resource.plural !== "partitionslices"
           ? listed
           : listed.then((list) => {

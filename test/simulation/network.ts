@@ -98,9 +98,7 @@ export class SimNetwork {
 
   #break(direction: Direction): void {
     const late = this.#random.below(2) === 0 ? direction : direction.back;
-    // A client that is told of an acknowledgement after its time would be told of what may be lost by now.
-    const toServer = [...this.#listeners.values()].some(({ process }) => process === late.to);
-    if (!toServer || this.#random.below(2) === 0) direction.breakBoth("ECONNRESET");
+    if (!this.#toServer(late) || this.#random.below(2) === 0) direction.breakBoth("ECONNRESET");
     else late.breakLate(this.#random.next() * HALF_OPEN_MS);
   }
 
@@ -108,8 +106,17 @@ export class SimNetwork {
     for (const direction of [...this.#directions]) {
       if (!mended(`${direction.from.host}>${direction.to.host}`)) continue;
       if (this.#random.next() < 0.3) this.#break(direction);
-      else direction.pump();
+      else {
+        // TCP sends again what was lost when its timer says so; a new connection is there at once.
+        const late = this.#toServer(direction) && this.#random.below(2) === 0;
+        direction.resume(late ? this.#random.next() * HALF_OPEN_MS : 0);
+      }
     }
+  }
+
+  /** A client that is told of an acknowledgement after its time would be told of what may be lost by now. */
+  #toServer(direction: Direction): boolean {
+    return [...this.#listeners.values()].some(({ process }) => process === direction.to);
   }
 
   /** The machine went off: its peers hear nothing. */
@@ -335,6 +342,12 @@ class Direction {
     this.#heldUntil = this.#clock.now() + ms;
     this.end(netError("ECONNRESET", "connection lost"));
     this.#source.tellClosed(netError("ECONNRESET", "connection lost"));
+  }
+
+  /** What waits goes on, after `ms`. */
+  resume(ms: number): void {
+    this.#heldUntil = this.#clock.now() + ms;
+    this.pump();
   }
 
   /** Both ends learn at once that the connection is gone. */

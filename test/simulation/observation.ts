@@ -72,6 +72,7 @@ export function observe(options: {
     if (resource.endsWith("/partitionslices")) members.look(object as PartitionSlice);
     else if (resource.endsWith("/brokers")) {
       volumes.changed(old as BrokerObject | undefined, object as BrokerObject);
+      cluster.registered(object as BrokerObject);
     }
   });
   model.onAcked = (topic, partition, baseOffset, count) => {

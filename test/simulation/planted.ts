@@ -209,6 +209,23 @@ export const PLANTS: readonly Plant[] = [
     ],
   },
   {
+    name: "old-producer-epoch-begins-anew",
+    breaks: "L4",
+    seed: 3,
+    edits: [
+      {
+        file: "broker/log/producer-state.ts",
+        find: "if (batch.producerEpoch < entry.producerEpoch) {",
+        replace: "if (batch.producerEpoch < 0) {",
+      },
+      {
+        file: "broker/log/producer-state.ts",
+        find: "if (batch.producerEpoch > entry.producerEpoch) {",
+        replace: "if (batch.producerEpoch !== entry.producerEpoch) {",
+      },
+    ],
+  },
+  {
     name: "serve-damaged-records",
     breaks: "L5",
     seed: 36,

@@ -5,7 +5,14 @@ import type { Logger } from "../../lib/logger.ts";
 import { KafkaClient } from "../support/kafka-client.ts";
 import { watchContact } from "./checkers/contact.ts";
 import { LeaderChecker } from "./checkers/leaders.ts";
-import { checkAcknowledged, checkReplicas, type LogEntry, readLog } from "./checkers/logs.ts";
+import {
+  checkAcknowledged,
+  checkProducers,
+  checkReplicas,
+  type LogContent,
+  type LogEntry,
+  readLog,
+} from "./checkers/logs.ts";
 import { type ClientWorld, SimProducer, SimReader } from "./clients.ts";
 import { SimClock } from "./clock.ts";
 import { SimCluster } from "./cluster.ts";
@@ -206,9 +213,13 @@ class Simulation {
             .at(id)
             .broker?.replicas?.byTopicId(spec.topicId, partition)?.log;
           if (log === undefined) continue;
-          const entries = await this.#readRepaired(log);
-          if (entries === undefined) report("liveness", `${where} on ${id} cannot be read`);
-          else logs.set(id, entries);
+          const content = await this.#readRepaired(log);
+          if (content === undefined) {
+            report("liveness", `${where} on ${id} cannot be read`);
+            continue;
+          }
+          logs.set(id, content.entries);
+          checkProducers(`${where} on ${id}`, content.batches, report);
         }
         checkReplicas(where, logs, report);
         if (!this.#shape.topics.some(({ name }) => name === spec.topic)) continue;
@@ -219,18 +230,18 @@ class Simulation {
   }
 
   /** A log's content: what is damaged is found by this, and must be repaired within the time for healing (L5). */
-  async #readRepaired(log: PartitionLog): Promise<readonly LogEntry[] | undefined> {
+  async #readRepaired(log: PartitionLog): Promise<LogContent | undefined> {
     const deadline = this.#clock.now() + HEAL_LIMIT_MS;
     for (;;) {
       let damaged = false;
-      const entries = await this.#await(
-        readLog(log).catch((error: unknown): readonly LogEntry[] => {
+      const content = await this.#await(
+        readLog(log).catch((error: unknown): LogContent => {
           if (!(error instanceof DamagedError) || this.#clock.now() >= deadline) throw error;
           damaged = true;
-          return [];
+          return { entries: [], batches: [] };
         }),
       );
-      if (!damaged) return entries;
+      if (!damaged) return content;
       await this.#clock.run(200);
     }
   }

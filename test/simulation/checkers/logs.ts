@@ -1,4 +1,8 @@
-import { iterateBatches, readRecords } from "../../../broker/protocol/record-batch.ts";
+import {
+  type BatchHeader,
+  iterateBatches,
+  readRecords,
+} from "../../../broker/protocol/record-batch.ts";
 import type { PartitionLog } from "../../../broker/log/types.ts";
 import type { PartitionModel } from "../model.ts";
 import type { Report } from "./report.ts";
@@ -10,15 +14,23 @@ export interface LogEntry {
   readonly value: string;
 }
 
+export interface LogContent {
+  readonly entries: readonly LogEntry[];
+  readonly batches: readonly BatchHeader[];
+}
+
 /** Everything in a log. */
-export async function readLog(log: PartitionLog): Promise<LogEntry[]> {
+export async function readLog(log: PartitionLog): Promise<LogContent> {
   const entries: LogEntry[] = [];
+  const batches: BatchHeader[] = [];
   let offset = log.logStartOffset;
   while (offset < log.logEndOffset) {
     const read = await log.read(offset, 1 << 20, log.logEndOffset, true);
     let next = offset;
     for (const part of read.parts) {
       for (const batch of iterateBatches(part)) {
+        if (batch.lastOffset < offset) continue;
+        batches.push(batch);
         for (const record of readRecords(part, batch)) {
           if (record.offset < offset) continue;
           const value = Buffer.from(record.value ?? new Uint8Array(0)).toString();
@@ -31,7 +43,35 @@ export async function readLog(log: PartitionLog): Promise<LogEntry[]> {
     if (next === offset) break;
     offset = next;
   }
-  return entries;
+  return { entries, batches };
+}
+
+/**
+ * L4 within one log: a producer's epoch never falls, and each begins with sequence 0 and goes on without a gap or a repeat.
+ * Nothing expires while a simulation runs.
+ */
+export function checkProducers(
+  where: string,
+  batches: readonly BatchHeader[],
+  report: Report,
+): void {
+  const last = new Map<number, BatchHeader>();
+  for (const batch of batches) {
+    const { producerId, producerEpoch, baseSequence, baseOffset } = batch;
+    if (producerId < 0) continue;
+    const before = last.get(producerId);
+    last.set(producerId, batch);
+    const same = before !== undefined && before.producerEpoch === producerEpoch;
+    const expected = same ? before.baseSequence + before.lastOffsetDelta + 1 : 0;
+    const falls = before !== undefined && producerEpoch < before.producerEpoch;
+    if (!falls && baseSequence === expected) continue;
+    const text = (one: BatchHeader): string =>
+      `epoch ${String(one.producerEpoch)}, sequence ${String(one.baseSequence)}`;
+    report(
+      "L4",
+      `${where}@${String(baseOffset)}: of producer ${String(producerId)} ${text(batch)} comes after ${before === undefined ? "nothing" : text(before)}`,
+    );
+  }
 }
 
 /** L3 within one log; R6 between two: from the last entry that both have with one epoch down, all is the same. */

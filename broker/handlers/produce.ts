@@ -16,12 +16,17 @@ type PartitionAnswer = NonNullable<
 
 /** One partition of a request after its append. */
 interface Appended {
+  readonly partition?: HostedPartition;
+  readonly result?: AppendResult;
+  /** Also why it was not committed, once that is known. */
+  error?: unknown;
+}
+
+/** As a request names a partition. */
+interface Place {
   readonly name: string;
   readonly topicId: string;
   readonly index: number;
-  readonly partition?: HostedPartition;
-  readonly result?: AppendResult;
-  readonly error?: unknown;
 }
 
 /** Everything is appended within the call, while the frame is valid and in the order of requests; what is waited for is the commit. */
@@ -32,11 +37,11 @@ export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context,
       error: new ProtocolError(ErrorCode.INVALID_REQUIRED_ACKS),
     }));
   }
+  /** In the order of the request, as they are answered: it takes a while of each GiB to look them up by name. */
   const appended: Appended[] = [];
   let bytes = 0;
   for (const topic of request.topicData) {
     for (const { index, records } of topic.partitionData) {
-      const place = { name: topic.name, topicId: topic.topicId, index };
       bytes += records?.length ?? 0;
       try {
         if (INTERNAL_TOPICS.has(topic.name))
@@ -45,10 +50,11 @@ export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context,
         if (INTERNAL_TOPICS.has(partition.topic))
           throw new ProtocolError(ErrorCode.INVALID_TOPIC_EXCEPTION);
         if (records === null) throw new ProtocolError(ErrorCode.INVALID_RECORD, "no records");
-        appended.push({ ...place, partition, result: partition.append(records, acks, "client") });
+        appended.push({ partition, result: partition.append(records, acks, "client") });
       } catch (error) {
-        if (codeOf(error) === ErrorCode.CORRUPT_MESSAGE) reportDamage(context, place, error);
-        appended.push({ ...place, error });
+        if (codeOf(error) === ErrorCode.CORRUPT_MESSAGE)
+          reportDamage(context, { name: topic.name, topicId: topic.topicId, index }, error);
+        appended.push({ error });
       }
     }
   }
@@ -65,22 +71,28 @@ export const handleProduce: HoldingHandler<ProduceRequest, Response> = (context,
       throw new MalformedError("acks=0 produce refused");
     return undefined;
   }
-  const settled = appended.map((one) => settle(context, one, acks, request.timeoutMs));
-  return Promise.all(settled).then((done) => {
-    const byPlace = new Map(done.map((one) => [`${one.topicId}/${one.name}/${one.index}`, one]));
-    const told = answer(
-      context,
-      request,
-      (name, topicId, index) => byPlace.get(`${topicId}/${name}/${index}`) ?? {},
+  const settled: Promise<void>[] = [];
+  for (const one of appended) {
+    if (one.partition === undefined || one.result === undefined) continue;
+    settled.push(
+      settle(context, one.partition, one.result, acks, request.timeoutMs).catch(
+        (error: unknown) => {
+          codeOf(error);
+          one.error = error;
+        },
+      ),
     );
-    return { ...told, throttleTimeMs };
-  });
+  }
+  return Promise.all(settled).then(() => ({
+    ...answer(context, request, (place) => appended[place] ?? {}),
+    throttleTimeMs,
+  }));
 };
 
 /** The client is told as well, and may try again; that bytes are damaged on the way here is for the operator to know. */
 function reportDamage(
   { services, clientHost, clientId }: RequestContext,
-  { name, topicId, index }: Pick<Appended, "name" | "topicId" | "index">,
+  { name, topicId, index }: Place,
   error: unknown,
 ): void {
   services.environment.logger.warn("record batch refused: damaged", {
@@ -92,35 +104,31 @@ function reportDamage(
   });
 }
 
-async function settle(
+/** Resolves when it is as safe as the client wants it; rejects when that does not come to be. */
+function settle(
   { services }: RequestContext,
-  one: Appended,
+  partition: HostedPartition,
+  { lastOffset }: AppendResult,
   acks: number,
   timeoutMs: number,
-): Promise<Appended> {
-  if (one.partition === undefined || one.result === undefined) return one;
-  try {
-    if (acks === -1) await one.partition.committed(one.result.lastOffset, timeoutMs);
-    else if (one.partition.log.stableOffset <= one.result.lastOffset)
-      await services.replicas.flush();
-    return one;
-  } catch (error) {
-    codeOf(error);
-    return { ...one, error };
-  }
+): Promise<void> {
+  if (acks === -1) return partition.committed(lastOffset, timeoutMs);
+  return partition.log.stableOffset <= lastOffset ? services.replicas.flush() : Promise.resolve();
 }
 
+/** @param outcome by the place of a partition in the request */
 function answer(
   context: RequestContext,
   request: ProduceRequest,
-  outcome: (name: string, topicId: string, index: number) => Partial<Appended>,
+  outcome: (place: number) => Appended,
 ): Response {
+  let place = 0;
   const hints = new LeaderHints(context);
   const responses = request.topicData.map(({ name, topicId, partitionData }) => ({
     name,
     topicId,
     partitionResponses: partitionData.map(({ index }): PartitionAnswer => {
-      const { partition, result, error } = outcome(name, topicId, index);
+      const { partition, result, error } = outcome(place++);
       if (error === undefined && result !== undefined) {
         return {
           index,

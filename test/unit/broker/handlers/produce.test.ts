@@ -138,3 +138,48 @@ describe("produce tells the leader to one who asked another broker (KIP-951)", (
     );
   });
 });
+
+describe("produce answers each partition in its place", () => {
+  it("those that are refused, not committed, or named twice as well", async () => {
+    const world = new HandlerWorld();
+    world.broker(0);
+    const led = { placement: { replicas: [0] }, state: { leader: 0, leaderEpoch: 1 } };
+    world.topic("a", [led, led, led]);
+    const hosted = [0, 1, 2].map((partition) => world.host("a", partition));
+    for (const [at, one] of hosted.entries()) one.fakeLog.logEndOffset = 100 * at;
+    const late = hosted[1];
+    assert.ok(late !== undefined);
+    late.committed = () => Promise.reject(new ProtocolError(ErrorCode.REQUEST_TIMED_OUT));
+    const records = new Uint8Array(61);
+    const answer = await ask(world, handleProduce, produceRequest, produceResponse, 9, {
+      acks: -1,
+      timeoutMs: 1000,
+      topicData: [
+        { name: "a", partitionData: [2, 1, 7, 2].map((index) => ({ index, records })) },
+        { name: "a", partitionData: [{ index: 0, records }] },
+      ],
+    });
+    assert.deepEqual(
+      answer.responses.map(({ name, partitionResponses }) => [
+        name,
+        partitionResponses.map(({ index, errorCode, baseOffset }) => [
+          index,
+          errorName(errorCode),
+          baseOffset,
+        ]),
+      ]),
+      [
+        [
+          "a",
+          [
+            [2, "NONE", 200],
+            [1, "REQUEST_TIMED_OUT", -1],
+            [7, "UNKNOWN_TOPIC_OR_PARTITION", -1],
+            [2, "NONE", 201],
+          ],
+        ],
+        ["a", [[0, "NONE", 0]]],
+      ],
+    );
+  });
+});

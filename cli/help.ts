@@ -13,5 +13,5 @@ export const HELP = `Forebay: a Kafka-compatible message broker for Kubernetes
   forebay operator               the operator; what its Deployment runs
   forebay version | help
 
-Both read environment variables: see docs/operations.md.
+Both read environment variables: see docs/kubernetes.md.
 `;

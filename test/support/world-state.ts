@@ -13,7 +13,11 @@ import {
   services,
   statefulSets,
 } from "../../operator/resources/workloads.ts";
-import type { OperatorWorld } from "./operator-world.ts";
+
+/** Whatever has objects to look at. */
+export interface Objects {
+  all<T extends KubeObject>(resource: Resource<T>): readonly T[];
+}
 
 type Any = KubeObject & {
   readonly spec?: unknown;
@@ -44,7 +48,7 @@ const OWN = new Set(["topicId", "uid", "forebay.dev/topic-id"]);
  * All objects with what was wished of them, without what differs from run to run: ids and times; of partitions how many
  * replicas each has, and how evenly they lie. One line an object.
  */
-export function worldState(world: OperatorWorld): string[] {
+export function worldState(world: Objects): string[] {
   const lines: string[] = [];
   for (const resource of KINDS) {
     for (const object of world.all<Any>(resource)) {
@@ -60,7 +64,7 @@ export function worldState(world: OperatorWorld): string[] {
   return [...lines, ...placements(world)];
 }
 
-function placements(world: OperatorWorld): string[] {
+function placements(world: Objects): string[] {
   const lines: string[] = [];
   const cluster = new Map<number, number>();
   for (const topic of world.all(topics)) {
@@ -88,7 +92,7 @@ function unevenness(counts: ReadonlyMap<number, number>): number {
 }
 
 /** What is there that should not be: without its owner, of a topic that is gone, or twice. */
-export function strays(world: OperatorWorld): string[] {
+export function strays(world: Objects): string[] {
   const found: string[] = [];
   const uids = new Set(KINDS.flatMap((one) => world.all(one).map(({ metadata }) => metadata.uid)));
   for (const resource of KINDS) {

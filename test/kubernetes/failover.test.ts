@@ -13,6 +13,7 @@ import {
   startLoadedCluster,
   type LoadedClusterOptions,
 } from "./support/loaded-cluster.ts";
+import { lonelyBroker, nodeOf, restartsOf, startedAgain } from "./support/pods.ts";
 
 /** The figures are of 20 (FAILOVER_RUNS); by itself one, so that it keeps working. */
 const RUNS = Number(process.env["FAILOVER_RUNS"] ?? 1);
@@ -63,7 +64,7 @@ describe("failover on Kubernetes", function () {
         victim,
         act: async () => {
           await harness.killContainer(victim);
-          await startedAgain(victim);
+          await startedAgain(operations, victim);
         },
       };
     });
@@ -78,7 +79,7 @@ describe("failover on Kubernetes", function () {
         act: async () => {
           const now = ["--grace-period=0", "--force"];
           await kubernetes.kubectl("-n", NAMESPACE, "delete", "pod", victim.metadata.name, ...now);
-          await startedAgain(victim);
+          await startedAgain(operations, victim);
         },
       };
     });
@@ -93,7 +94,7 @@ describe("failover on Kubernetes", function () {
         victim,
         act: async () => {
           await harness.killContainer(victim);
-          await startedAgain(victim);
+          await startedAgain(operations, victim);
         },
       };
     });
@@ -103,7 +104,7 @@ describe("failover on Kubernetes", function () {
     chosen(this, "node");
     const harness = harnessFor(this, kubernetes, "nodes cannot be reached from here");
     await tell("node cut off", async (run) => {
-      const victim = await lonely(run);
+      const victim = await lonelyBroker(kubernetes, operations, NAMESPACE, run);
       return {
         victim,
         act: async () => {
@@ -158,22 +159,7 @@ describe("failover on Kubernetes", function () {
     const pod = await podNamed(name);
     if (restartsOf(pod) === 0) return;
     await kubernetes.kubectl("-n", NAMESPACE, "delete", "pod", name);
-    await startedAgain(pod);
-  }
-
-  async function startedAgain(before: PodObject): Promise<void> {
-    await eventually(
-      async () => {
-        const pods = await operations.podsReady();
-        const pod = pods.find(({ metadata }) => metadata.name === before.metadata.name);
-        if (pod === undefined) return undefined;
-        return pod.metadata.uid !== before.metadata.uid || restartsOf(pod) > restartsOf(before)
-          ? true
-          : undefined;
-      },
-      "another life of the pod",
-      LIMIT_MS,
-    );
+    await startedAgain(operations, pod);
   }
 
   async function controller(): Promise<number> {
@@ -206,29 +192,6 @@ describe("failover on Kubernetes", function () {
     );
   }
 
-  /** A broker that is alone on its node, and not with the load. What shares a node is scheduled again. */
-  async function lonely(run: number): Promise<PodObject> {
-    const { kubectl } = kubernetes;
-    const where = ["-o", "jsonpath={.spec.nodeName}"];
-    const spared = await kubectl("-n", NAMESPACE, "get", "pod/load", ...where);
-    for (let attempt = 0; attempt < OPTIONS.brokers; attempt++) {
-      const pods = await operations.podsReady();
-      const shares = (pod: PodObject): boolean =>
-        pods.some((one) => one !== pod && nodeOf(one) === nodeOf(pod));
-      const crowded = pods.find(shares);
-      if (crowded === undefined) {
-        const found = pods.filter((pod) => nodeOf(pod) !== spared);
-        const victim = found[run % found.length];
-        assert.ok(victim !== undefined);
-        return victim;
-      }
-      await kubectl("-n", NAMESPACE, "delete", "pod", crowded.metadata.name);
-      await startedAgain(crowded);
-      await operations.settled();
-    }
-    assert.fail("two brokers stay on one node");
-  }
-
   async function outOfSync(id: number): Promise<void> {
     await eventually(
       async () =>
@@ -245,13 +208,4 @@ describe("failover on Kubernetes", function () {
 
 function idOf({ metadata }: PodObject): number {
   return Number(metadata.name.split("-").at(-1));
-}
-
-function restartsOf({ status }: PodObject): number {
-  const [container] = status?.containerStatuses ?? [];
-  return (container as { readonly restartCount?: number } | undefined)?.restartCount ?? 0;
-}
-
-function nodeOf(pod: PodObject): string {
-  return (pod as { readonly spec?: { readonly nodeName?: string } }).spec?.nodeName ?? "";
 }

@@ -11,6 +11,7 @@ import {
   type TestKubernetes,
 } from "./support/cluster.ts";
 import { Load } from "./support/load.ts";
+import { nodeOf, restartsOf } from "./support/pods.ts";
 
 const NAMESPACE = "forebay-operations";
 const OPERATOR_NAMESPACE = "forebay-system";
@@ -76,6 +77,9 @@ describe("brokers on Kubernetes", function () {
       partitions: PARTITIONS,
       recordsPerSecond: 200,
     });
+    await kubectl(
+      ...["-n", NAMESPACE, "wait", "--for=condition=Ready", "fbroker", "--all", "--timeout=30s"],
+    );
     await whole();
     const before = await load.gap();
     await eventually(
@@ -374,15 +378,6 @@ function isReady({ metadata, status }: PodObject): boolean {
     metadata.deletionTimestamp === undefined &&
     (status?.conditions ?? []).some(({ type, status: is }) => type === "Ready" && is === "True")
   );
-}
-
-function restartsOf({ status }: PodObject): number {
-  const [container] = status?.containerStatuses ?? [];
-  return (container as { readonly restartCount?: number } | undefined)?.restartCount ?? 0;
-}
-
-function nodeOf(pod: PodObject): string {
-  return (pod as { readonly spec?: { readonly nodeName?: string } }).spec?.nodeName ?? "";
 }
 
 function seconds(began: number): string {

@@ -35,6 +35,10 @@ const producer = new SteadyProducer({
   partitions: Number(setting("PARTITIONS")),
   recordsPerSecond: Number(setting("RECORDS_PER_SECOND")),
   recordBytes: Number(setting("RECORD_BYTES")),
+  onRetry: (partition, error, after) => {
+    const time = new Date().toISOString();
+    console.log(`${time} ${topic}-${partition} after ${after.toFixed(0)} ms: ${String(error)}`);
+  },
 });
 await producer.start();
 let verdict: ReturnType<typeof readBack> | undefined;

@@ -18,7 +18,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "acknowledge-before-sync",
     breaks: "L1, R5",
-    seed: 3,
+    seed: 2,
     edits: [{ file: "broker/log/journal.ts", find: "    await file.open.sync();\n", replace: "" }],
   },
   {
@@ -28,7 +28,7 @@ export const PLANTS: readonly Plant[] = [
     edits: [
       {
         file: "broker/replication/replica-fetcher.ts",
-        find: "if (log.stableOffset < log.logEndOffset) continue;",
+        find: "if (log.stableOffset < log.logEndOffset) return undefined;",
         replace: "",
       },
       {
@@ -41,7 +41,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "high-watermark-over-committed-isr-only",
     breaks: "R2",
-    seed: 4,
+    seed: 19,
     edits: [
       {
         file: "broker/replication/leader-replica.ts",
@@ -67,7 +67,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "never-truncate",
     breaks: "R4, R6",
-    seed: 1,
+    seed: 2,
     edits: [
       {
         file: "broker/replication/follower-replica.ts",
@@ -79,7 +79,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "elect-outside-the-isr",
     breaks: "C4, R5",
-    seed: 11,
+    seed: 6,
     edits: [
       {
         file: "cluster/partition-change.ts",
@@ -103,7 +103,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "in-sync-after-a-lost-volume",
     breaks: "C6, R5",
-    seed: 2,
+    seed: 1,
     edits: [
       {
         file: "broker/controller/registration.ts",
@@ -115,7 +115,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "fetch-of-an-old-broker-epoch-counts",
     breaks: "C7, R2",
-    seed: 2,
+    seed: 5,
     edits: [
       {
         file: "broker/replication/leader-replica.ts",
@@ -132,7 +132,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "serve-without-contact",
     breaks: "R7",
-    seed: 2,
+    seed: 1,
     edits: [
       {
         file: "broker/replication/contact.ts",
@@ -144,7 +144,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "retry-a-lost-compare-and-swap-blindly",
     breaks: "C1, C2",
-    seed: 1,
+    seed: 14,
     edits: [
       {
         file: "broker/replication/leadership-store.ts",
@@ -156,7 +156,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "producer-ids-given-twice",
     breaks: "L4, R5",
-    seed: 10,
+    seed: 54,
     edits: [
       {
         file: "broker/coordinator/transaction/producer-ids.ts",
@@ -182,7 +182,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "lead-again-in-the-epoch-of-before-the-restart",
     breaks: "C3",
-    seed: 2,
+    seed: 3,
     edits: [
       {
         file: "cluster/partition-change.ts",
@@ -228,7 +228,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "serve-damaged-records",
     breaks: "L5",
-    seed: 36,
+    seed: 42,
     edits: [
       {
         file: "broker/log/whole-batches.ts",

@@ -226,6 +226,25 @@ export const PLANTS: readonly Plant[] = [
     ],
   },
   {
+    name: "a-lease-proves-leadership",
+    breaks: "R7, C8",
+    seed: 10,
+    edits: [
+      {
+        file: "broker/broker-parts.ts",
+        find: "image.setController(holder?.id ?? -1);",
+        replace:
+          "image.setController(holder?.id ?? -1);\n" +
+          "      contact.leaseHeld = holder?.id === brokerId && holder.epoch === epoch;",
+      },
+      {
+        file: "broker/replication/contact.ts",
+        find: "return !this.#lapsed && now",
+        replace: "return this.leaseHeld === true || !this.#lapsed && now",
+      },
+    ],
+  },
+  {
     name: "serve-damaged-records",
     breaks: "L5",
     seed: 42,

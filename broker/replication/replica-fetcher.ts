@@ -19,6 +19,8 @@ const FETCH_VERSION = 17;
 const HURRY_VERSION = 0;
 const RECONNECT_MS = 50;
 const BACK_OFF_MS = 50;
+/** After records that are not what they should be. */
+const REFUSED_MS = 1000;
 const CONNECT_TIMEOUT_MS = 1000;
 /** A parked fetch is hurried for newcomers at most this often. */
 const HURRY_SPACING_MS = 20;
@@ -260,17 +262,24 @@ export class ReplicaFetcher {
         } catch (error) {
           if (!(error instanceof ProtocolError)) throw error;
           this.#session.ask(key, undefined);
-          this.#context.logger.warn("fetched records refused", {
-            topic: followed.partition.topic,
-            partition: followed.partition.partition,
-            source: this.source,
-            error: error.message,
-          });
-          followed.notBefore = this.#context.scheduler.now() + 20 * BACK_OFF_MS;
+          this.#refused(followed, error);
         }
       }
     }
     return appended;
+  }
+
+  #refused(followed: Followed, error: ProtocolError): void {
+    // A volume that has to catch up has room again as soon as it has: a replica that copies much would lose most of its time.
+    const isFull = error.errorCode === ErrorCode.KAFKA_STORAGE_ERROR;
+    const { scheduler, logger } = this.#context;
+    followed.notBefore = scheduler.now() + (isFull ? BACK_OFF_MS : REFUSED_MS);
+    logger[isFull ? "debug" : "warn"]("fetched records refused", {
+      topic: followed.partition.topic,
+      partition: followed.partition.partition,
+      source: this.source,
+      error: error.message,
+    });
   }
 
   #partitionAnswered(

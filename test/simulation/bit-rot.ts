@@ -24,7 +24,8 @@ const CHECKED_FROM = 17;
 
 /**
  * Bits that turn over on disk: in batches that are committed and on stable storage of another in-sync replica too, and in
- * one replica of a partition at a time. More than that nobody promises to mend.
+ * one replica of a partition at a time; and where a whole volume may be given up for it, only while nothing is damaged on
+ * any other. More than that nobody promises to mend.
  */
 export class BitRot {
   readonly #cluster: SimCluster;
@@ -61,13 +62,17 @@ export class BitRot {
   ): { readonly what: string; readonly hot: boolean } | undefined {
     const { broker, process, storage } = this.#cluster.at(id);
     if (broker === undefined || !process.alive) return undefined;
+    const beside = this.#damagedBeside(id);
+    if (beside.some((place) => place.hot)) return undefined;
     const hosted = [...(broker.replicas?.all() ?? [])];
     for (let tries = 0; tries < hosted.length; tries++) {
       const partition = hosted[random.below(hosted.length)];
       if (partition === undefined) return undefined;
       const where = `${partition.topicId}/${String(partition.partition)}`;
       if (this.#isDamaged(where)) continue;
-      const places = this.#places(id, partition).filter((place) => hot || !place.hot);
+      const places = this.#places(id, partition).filter(
+        (place) => !place.hot || (hot && beside.length === 0),
+      );
       const place = places[random.below(Math.max(1, places.length))];
       if (place === undefined) continue;
       if (!place.hot && place.fileBytes !== undefined && random.below(SHORT_EVERY) === 0) {
@@ -94,6 +99,13 @@ export class BitRot {
       return { what, hot: place.hot };
     }
     return undefined;
+  }
+
+  /** What is damaged on other brokers. */
+  #damagedBeside(id: number): readonly Place[] {
+    return [...this.#damaged]
+      .filter(([where, { brokerId }]) => brokerId !== id && this.#isDamaged(where))
+      .map(([, place]) => place);
   }
 
   #places(id: number, { topic, partition, topicId, log }: HostedPartition): Place[] {

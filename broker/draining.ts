@@ -9,13 +9,12 @@ const MOVES_SEEN_MS = 500;
 const POLL_MS = 10;
 /** How long one without rights waits for others to take over what it leads; the kubelet ends a pod deleted by force after 2 s. */
 const REFUSED_MS = 1500;
-/** How long a controller that has resigned waits for a successor. */
-const SUCCESSOR_MS = 6000;
 
 /**
  * Asks that all leaderships move elsewhere, and resolves when they have, or after 30 s, or when nobody is left to lead. A
- * controller resigns first where others can take over: what is left to it is then moved by a successor, also when its own
- * writes are refused, as those of a pod whose object is gone.
+ * controller moves its own; one whose writes are refused, as those of a pod whose object is gone, resigns where others can
+ * take over: its leaderships are then moved by a successor. One that may write does not, or brokers that are all told to stop
+ * would resign in turn, until the last one had a leadership and nobody to ask.
  */
 export async function moveLeaderships(
   parts: BrokerParts,
@@ -29,7 +28,6 @@ export async function moveLeaderships(
   await new Promise<void>((resolve) => {
     parts.onDrained = resolve;
     scheduler.after(DRAIN_TIMEOUT_MS, resolve);
-    if (parts.controller.active && othersRun(foundation)) resign(parts, foundation, resolve);
     parts.heartbeats.wantToStop();
     askOneself(parts, foundation, resolve, () => done || stopped());
     deletion = watchClusterDeletion({
@@ -38,7 +36,10 @@ export async function moveLeaderships(
       clusterName,
       scheduler,
       onDeleted: resolve,
-      onRefused: () => scheduler.after(REFUSED_MS, resolve),
+      onRefused: () => {
+        if (parts.controller.active && othersRun(foundation)) resign(parts, foundation);
+        scheduler.after(REFUSED_MS, resolve);
+      },
     });
   });
   done = true;
@@ -52,21 +53,12 @@ function othersRun({ image, options }: Foundation): boolean {
   );
 }
 
-/** @param done called when nobody has taken over */
-function resign(
-  { controller, lease }: BrokerParts,
-  foundation: Foundation,
-  done: () => void,
-): void {
-  const { scheduler, logger } = foundation.environment;
-  const { image, options } = foundation;
+function resign({ controller, lease }: BrokerParts, { environment }: Foundation): void {
+  const { logger } = environment;
   logger.info("resigning as the controller");
   controller.resign();
   lease.release().catch((error: unknown) => {
     logger.info("controller lease not released", { error: String(error) });
-  });
-  scheduler.after(SUCCESSOR_MS, () => {
-    if (image.controllerId === -1 || image.controllerId === options.brokerId) done();
   });
 }
 

@@ -13,7 +13,7 @@ import { clientOf, createTopic, whole } from "../../bench/load/local.ts";
 import { readBack } from "../../bench/load/read-back.ts";
 import { SteadyProducer } from "../../bench/load/steady-producer.ts";
 import { realScheduler, sleep } from "../../lib/clock.ts";
-import { eventually, LocalCluster } from "../support/local-cluster.ts";
+import { eventually, lastLogLines, LocalCluster } from "../support/local-cluster.ts";
 
 const TOPIC = "old";
 
@@ -83,6 +83,9 @@ describe("records that have suffered on disk", () => {
           ),
         "the repair in a broker's log",
       );
+    } catch (error) {
+      for (const line of lastLogLines(cluster)) console.log(line);
+      throw error;
     } finally {
       client.close();
       await cluster.remove();

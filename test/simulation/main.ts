@@ -26,7 +26,7 @@ async function main(): Promise<void> {
     console.log(
       `${violations.length} violations; ${faults} faults, ${acked} acknowledged, ${read} read, ${steps} steps, digest ${digest}`,
     );
-    process.exit(violations.length === 0 ? 0 : 1);
+    await end(violations.length === 0 ? 0 : 1);
   }
   const from = Number(values.from);
   const count = Number(values.seeds);
@@ -48,7 +48,17 @@ async function main(): Promise<void> {
   console.log(
     `${count} seeds, ${failed} failed; ${faults} faults, ${acked} records acknowledged, ${seconds.toFixed(1)} s`,
   );
-  process.exit(failed === 0 ? 0 : 1);
+  await end(failed === 0 ? 0 : 1);
+}
+
+/** Ends this process when all that it has said has left it: what is written to a socket need not have. */
+async function end(code: number): Promise<never> {
+  await new Promise<void>((resolve) => {
+    process.stdout.write("", () => {
+      resolve();
+    });
+  });
+  process.exit(code);
 }
 
 await main();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DamagedError } from "../../../../broker/log/damage.ts";
 import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
+import { JournaledLog } from "../../../../broker/log/partition-log.ts";
 import type { LogManager, PartitionLog } from "../../../../broker/log/types.ts";
 import { present } from "../../../../lib/assert.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
@@ -88,6 +89,25 @@ describe("log: a closed segment whose file was cut short", () => {
   it("is read to its end when it was not", async () => {
     await open();
     assert.equal(await read(EACH), EACH);
+    assert.equal(await read(2 * EACH - 1), 1);
+    assert.deepEqual(found, []);
+  });
+
+  it("does not believe an index that reaches behind the segment: it is that of a larger one, left by a crash", async () => {
+    const entry = Buffer.alloc(8);
+    entry.writeInt32BE(EACH + 1, 0);
+    entry.writeInt32BE((EACH + 1) * SIZE, 4);
+    const path = FILE.replace(/log$/, "index");
+    const file = await scheduler.until(storage.mount().open(path, "existing"));
+    await scheduler.until(file.truncate(0));
+    await scheduler.until(file.write(0, [entry]));
+    await scheduler.until(file.sync());
+    await scheduler.until(file.close());
+    await open();
+    assert.ok(log instanceof JournaledLog);
+    const segment = present(log.segments.all[1], "the second segment");
+    await scheduler.until(segment.refuseMissing(0, segment.written));
+    assert.equal(segment.misses(2 * EACH), false);
     assert.equal(await read(2 * EACH - 1), 1);
     assert.deepEqual(found, []);
   });

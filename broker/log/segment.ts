@@ -415,12 +415,12 @@ export class Segment {
     if (bytes === undefined) return index;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const last = bytes.length - (bytes.length % OFFSET_ENTRY_BYTES) - OFFSET_ENTRY_BYTES;
-    // An index that reaches behind the segment is not of these records: a crash has left one of a file that compaction had
-    // put in the place of several. What it says of places in this one is not believed, and none of it is missing.
-    const until = last >= 0 ? this.baseOffset + view.getInt32(last) + 1 : this.baseOffset;
-    if (this.#sealedAt !== undefined && until > this.#sealedAt) return index;
-    if (this.sealed && last >= 0 && view.getInt32(last + 4) >= this.written) {
-      this.#missingUntil ??= until;
+    if (last >= 0 && this.#sealedAt !== undefined) {
+      const until = this.baseOffset + view.getInt32(last) + 1;
+      // An index that reaches behind the segment is not of these records: a crash has left one of a file that compaction had
+      // put in the place of several. What it says of places in this one is not believed, and none of it is missing.
+      if (until > this.#sealedAt) return index;
+      if (view.getInt32(last + 4) >= this.written) this.#missingUntil ??= until;
     }
     for (let at = 0; at + OFFSET_ENTRY_BYTES <= bytes.length; at += OFFSET_ENTRY_BYTES) {
       const position = view.getInt32(at + 4);

@@ -3,9 +3,8 @@ import type { Millis } from "../../lib/units.ts";
 /** Between the answer to a write and its event; twice as long after each attempt to catch up that came to nothing. */
 const PATIENCE_MS: Millis = 1000;
 const LONGEST_PATIENCE_MS: Millis = 60_000;
-const LOOK_MS: Millis = 250;
-
-export { LOOK_MS as STALE_WATCH_LOOK_MS };
+/** So often a watch is to be looked at. */
+export const STALE_WATCH_LOOK_MS: Millis = 250;
 
 /**
  * Tells when a watch brings nothing any more: the cluster knows of a version that it should have brought a while ago. A

@@ -34,7 +34,7 @@ export function addBrokerMetrics(registry: MetricsRegistry, broker: Broker): voi
   );
   gauge(
     "forebay_leadership_patches_total",
-    "Patches of PartitionSlice status sent.",
+    "Patches of LeadershipShard status sent.",
     () => broker.patches,
   );
   gauge(

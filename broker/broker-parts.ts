@@ -139,9 +139,9 @@ export function assemble(foundation: Foundation): BrokerParts {
       contact.lapse();
     },
     reads: () => refresh.reads,
-    newestSliceVersion: () => image.newestSliceVersion,
-    onSliceVersion: (version) => {
-      image.heardOfSliceVersion(version);
+    newestShardVersion: () => image.newestShardVersion,
+    onShardVersion: (version) => {
+      image.heardOfShardVersion(version);
     },
     onSuperseded: () =>
       environment.panic(new SupersededError("a newer process has this broker's id")),

@@ -74,7 +74,7 @@ export class Broker {
       self: this.#options.brokerId,
       ready: this.#ready && replicas !== undefined,
       inTouch: this.inTouch,
-      partitions: [...this.#image.slices.values()].flatMap(({ partitions }) => partitions),
+      partitions: this.#image.partitions(),
       minInSyncReplicas: (record) => replicas?.effectiveConfig(record).minInSyncReplicas ?? 1,
     });
   }

@@ -9,7 +9,7 @@ import {
   stayingReplicas,
   wantedReplicas,
 } from "../cluster/restart-safety.ts";
-import type { RecordedPartition } from "./metadata/image.ts";
+import type { RecordedPartition } from "./metadata/partition-records.ts";
 
 /** What the broker itself says of being stopped; each list is in words, and empty when nothing is in the way. */
 export interface RestartGate {

@@ -25,6 +25,11 @@ export function sliceName(topicObject: string, index: number): string {
   return `${topicObject}-${String(index).padStart(3, "0")}`;
 }
 
+/** Name of a cluster's n-th LeadershipShard. */
+export function shardName(cluster: string, index: number): string {
+  return `${cluster}-leaders-${String(index).padStart(4, "0")}`;
+}
+
 export function brokerObjectName(cluster: string, id: BrokerId): string {
   return `${cluster}-${String(id)}`;
 }

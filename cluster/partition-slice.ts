@@ -31,7 +31,7 @@ export interface PartitionState {
   readonly partitionEpoch: number;
 }
 
-/** Up to 100 partitions of one topic: partition `firstPartition + i` at index i of both lists. */
+/** Up to 100 partitions of one topic: partition `firstPartition + i` at index i. Written by the operator only. */
 export interface PartitionSlice extends KubeObject {
   readonly spec: {
     /** Name of the BrokerCluster object. */
@@ -40,11 +40,9 @@ export interface PartitionSlice extends KubeObject {
     readonly topic: string;
     /** The Topic object's uid: the Kafka topic id (KIP-516). */
     readonly topicId: string;
+    /** Name of the LeadershipShard that says who leads these partitions. */
+    readonly shard: string;
     readonly firstPartition: number;
     readonly partitions: readonly PartitionPlacement[];
-  };
-  /** May be missing or shorter than `spec.partitions`: the controller adds the records of new partitions. */
-  readonly status?: {
-    readonly partitions?: readonly PartitionState[];
   };
 }

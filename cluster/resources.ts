@@ -3,6 +3,7 @@ import type { Lease } from "../kube/objects.ts";
 import type { BrokerCluster } from "./broker-cluster.ts";
 import type { BrokerObject } from "./broker.ts";
 import type { ClientQuota } from "./client-quota.ts";
+import type { LeadershipShard } from "./leadership-shard.ts";
 import type { PartitionSlice } from "./partition-slice.ts";
 import type { Topic } from "./topic.ts";
 import type { User } from "./user.ts";
@@ -28,6 +29,12 @@ export const partitionSlices: Resource<PartitionSlice> = {
   version: VERSION,
   plural: "partitionslices",
   kind: "PartitionSlice",
+};
+export const leadershipShards: Resource<LeadershipShard> = {
+  group: GROUP,
+  version: VERSION,
+  plural: "leadershipshards",
+  kind: "LeadershipShard",
 };
 export const brokers: Resource<BrokerObject> = {
   group: GROUP,

@@ -1,7 +1,21 @@
 import type { BrokerCluster } from "../cluster/broker-cluster.ts";
 import type { BrokerObject } from "../cluster/broker.ts";
-import type { PartitionSlice } from "../cluster/partition-slice.ts";
-import { brokerClusters, brokers, partitionSlices, topics } from "../cluster/resources.ts";
+import {
+  type LeadershipShard,
+  parseState,
+  type PartitionStates,
+  type RecordedStates,
+  recordKey,
+  topicIdOf,
+} from "../cluster/leadership-shard.ts";
+import type { PartitionSlice, PartitionState } from "../cluster/partition-slice.ts";
+import {
+  brokerClusters,
+  brokers,
+  leadershipShards,
+  partitionSlices,
+  topics,
+} from "../cluster/resources.ts";
 import type { Topic } from "../cluster/topic.ts";
 import { createInformer } from "../kube/informer.ts";
 import type { Change, Informer } from "../kube/informer.ts";
@@ -20,9 +34,17 @@ export interface Caches {
   readonly clusters: Informer<BrokerCluster>;
   readonly topics: Informer<Topic>;
   readonly slices: Informer<PartitionSlice>;
+  readonly shards: Informer<LeadershipShard>;
   readonly brokers: Informer<BrokerObject>;
   /** Slices by the id of their topic: a topic is looked at often, and there may be thousands. */
   slicesOf(topicId: string): Iterable<PartitionSlice>;
+  /** Slices by `shardKey`. */
+  slicesIn(shard: string): Iterable<PartitionSlice>;
+  /** What all shards say. */
+  readonly states: RecordedStates;
+  /** Called with the ids of topics of whose partitions a shard says something else than before. */
+  onStates(listener: (topicIds: ReadonlySet<string>) => void): void;
+  topicById(topicId: string): Topic | undefined;
   /** Topics by namespace, cluster and the name that Kafka's clients know. */
   topicsNamed(topic: Topic): Iterable<Topic>;
   readonly synced: Promise<void>;
@@ -42,23 +64,41 @@ export function createCaches(options: {
   const clusters = createInformer({ ...common, resource: brokerClusters });
   const topicCache = createInformer({ ...common, resource: topics });
   const slices = createInformer({ ...common, resource: partitionSlices });
+  const shards = createInformer({ ...common, resource: leadershipShards });
   const brokerCache = createInformer({ ...common, resource: brokers });
-  const all = [clusters, topicCache, slices, brokerCache];
+  const all = [clusters, topicCache, slices, shards, brokerCache];
   // Before any controller's listener, so that they find what the caches have.
   const slicesByTopic = new Index<PartitionSlice>(({ spec }) => spec.topicId);
+  const slicesByShard = new Index<PartitionSlice>(shardKey);
   const topicsByName = new Index<Topic>(nameKey);
+  const topicsById = new Index<Topic>(({ metadata }) => metadata.uid ?? "");
+  const states = new StateIndex();
+  const stateListeners: ((topicIds: ReadonlySet<string>) => void)[] = [];
   slices.onChange((change) => {
     slicesByTopic.follow(change);
+    slicesByShard.follow(change);
+  });
+  shards.onChange((change) => {
+    const topicIds = states.follow(change);
+    if (topicIds.size > 0) for (const listener of stateListeners) listener(topicIds);
   });
   topicCache.onChange((change) => {
     topicsByName.follow(change);
+    topicsById.follow(change);
   });
   return {
     clusters,
     topics: topicCache,
     slices,
+    shards,
     brokers: brokerCache,
     slicesOf: (topicId) => slicesByTopic.of(topicId),
+    slicesIn: (shard) => slicesByShard.of(shard),
+    states,
+    onStates: (listener) => {
+      stateListeners.push(listener);
+    },
+    topicById: (topicId) => [...topicsById.of(topicId)][0],
     topicsNamed: (topic) => topicsByName.of(nameKey(topic)),
     synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
     start: () => {
@@ -72,6 +112,42 @@ export function createCaches(options: {
 
 function nameKey(topic: Topic): string {
   return `${topic.metadata.namespace ?? "default"}/${topic.spec.cluster}/${kafkaName(topic)}`;
+}
+
+/** `namespace/name` of the shard of a slice. */
+export function shardKey({ metadata, spec }: PartitionSlice): string {
+  return `${metadata.namespace ?? "default"}/${spec.shard}`;
+}
+
+/** The states that the shards of a cache hold, by partition. */
+class StateIndex implements RecordedStates {
+  readonly #states = new Map<string, PartitionState>();
+  readonly #shards = new Map<string, PartitionStates>();
+
+  get(topicId: string, partition: number): PartitionState | undefined {
+    return this.#states.get(recordKey(topicId, partition));
+  }
+
+  /** @returns topics of whose partitions something else is said than before */
+  follow({ type, object }: Change<LeadershipShard>): ReadonlySet<string> {
+    const name = keyOf(object);
+    const before = this.#shards.get(name) ?? {};
+    const now = type === "DELETED" ? {} : (object.status?.partitions ?? {});
+    if (type === "DELETED") this.#shards.delete(name);
+    else this.#shards.set(name, now);
+    const topicIds = new Set<string>();
+    for (const [key, text] of Object.entries(now)) {
+      if (before[key] === text) continue;
+      this.#states.set(key, parseState(text));
+      topicIds.add(topicIdOf(key));
+    }
+    for (const key of Object.keys(before)) {
+      if (now[key] !== undefined) continue;
+      this.#states.delete(key);
+      topicIds.add(topicIdOf(key));
+    }
+    return topicIds;
+  }
 }
 
 /** Objects of a cache by something else than their name. */

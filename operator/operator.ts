@@ -6,6 +6,7 @@ import { createCaches } from "./caches.ts";
 import { startBrokerClusterController } from "./controllers/broker-cluster-controller.ts";
 import { startClientController } from "./controllers/client-controller.ts";
 import { startReassignmentController } from "./controllers/reassignment-controller.ts";
+import { ShardKeeper } from "./controllers/shard-keeper.ts";
 import { startTopicController } from "./controllers/topic-controller.ts";
 
 export interface OperatorOptions {
@@ -41,9 +42,12 @@ export interface ClusterSummary {
 /** The whole operator on the given API: the same in a pod, under `forebay local` and in the simulator. */
 export function startOperator(options: OperatorOptions): Operator {
   const caches = createCaches(options);
+  const shards = new ShardKeeper(options, caches);
+  shards.watch();
   const controllers = [
+    shards,
     startBrokerClusterController(options, caches),
-    startTopicController(options, caches),
+    startTopicController(options, caches, shards),
     startReassignmentController(options, caches),
     startClientController(options, caches),
   ];
@@ -54,6 +58,7 @@ export function startOperator(options: OperatorOptions): Operator {
       brokerclusters: caches.clusters.items().size,
       topics: caches.topics.items().size,
       partitionslices: caches.slices.items().size,
+      leadershipshards: caches.shards.items().size,
       brokers: caches.brokers.items().size,
     }),
     clusters: () =>

@@ -1,9 +1,10 @@
 import { createTcpNetwork } from "../../broker/network/tcp-network.ts";
-import { brokerClusters, leases, partitionSlices, topics } from "../../cluster/resources.ts";
+import { brokerClusters, leases, topics } from "../../cluster/resources.ts";
 import type { createKubeClient } from "../../kube/client.ts";
 import { realScheduler } from "../../lib/clock.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { KafkaClient } from "../../test/support/kafka-client.ts";
+import { isInSync, recordedSlices } from "../../test/support/recorded-slices.ts";
 import { eventually, type LocalCluster } from "../../test/support/local-cluster.ts";
 
 export type Kube = ReturnType<typeof createKubeClient>;
@@ -46,13 +47,8 @@ export async function whole(kube: Kube, limitMs = 60_000): Promise<void> {
     async () => {
       const { spec, status } = await kube.get(brokerClusters, NAMESPACE, "local");
       if (status?.readyBrokers !== spec.brokers) return undefined;
-      const { items } = await kube.list(partitionSlices, NAMESPACE);
-      const settled = items.every((slice) =>
-        slice.spec.partitions.every(
-          ({ replicas }, at) => slice.status?.partitions?.[at]?.isr.length === replicas.length,
-        ),
-      );
-      return settled && items.length > 0 ? true : undefined;
+      const slices = await recordedSlices(kube, NAMESPACE);
+      return slices.every(isInSync) && slices.length > 0 ? true : undefined;
     },
     "all replicas in sync",
     limitMs,
@@ -61,8 +57,9 @@ export async function whole(kube: Kube, limitMs = 60_000): Promise<void> {
 
 /** The broker that leads a partition. */
 export async function leaderOf(kube: Kube, topic: string, partition = 0): Promise<number> {
-  const slice = await kube.get(partitionSlices, NAMESPACE, `${topic}-000`);
-  return slice.status?.partitions?.[partition]?.leader ?? -1;
+  const slices = await recordedSlices(kube, NAMESPACE);
+  const slice = slices.find(({ metadata }) => metadata.name === `${topic}-000`);
+  return slice?.states[partition]?.leader ?? -1;
 }
 
 /** The broker that holds the controller's Lease. */

@@ -1,6 +1,13 @@
 import type { BrokerId } from "../../cluster/broker.ts";
+import { type LeadershipShard, parseState } from "../../cluster/leadership-shard.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
-import { brokerClusters, leases, partitionSlices, topics } from "../../cluster/resources.ts";
+import {
+  brokerClusters,
+  leadershipShards,
+  leases,
+  partitionSlices,
+  topics,
+} from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi, Resource } from "../../kube/api.ts";
 import { ConflictError, NotFoundError } from "../../kube/errors.ts";
@@ -12,6 +19,7 @@ import { systemRandom } from "../../lib/random.ts";
 import { MINUTE } from "../../lib/units.ts";
 import { configMaps, services } from "../../operator/resources/workloads.ts";
 import { eventually } from "../../test/support/local-cluster.ts";
+import { isInSync, withStates } from "../../test/support/recorded-slices.ts";
 
 export interface ControlPlaneWorld {
   readonly kube: KubeApi;
@@ -63,9 +71,10 @@ export async function controlPlane(
     });
   const topicCache = watched(topics);
   const slices = watched(partitionSlices);
-  topicCache.start();
-  slices.start();
-  await Promise.all([topicCache.synced, slices.synced]);
+  const shards = watched(leadershipShards);
+  const caches = [topicCache, slices, shards];
+  for (const cache of caches) cache.start();
+  await Promise.all(caches.map(({ synced }) => synced));
   try {
     const writesBefore = await world.apiWrites?.();
     const began = performance.now();
@@ -102,27 +111,27 @@ export async function controlPlane(
         ? undefined
         : (((await world.apiWrites?.()) ?? 0) - writesBefore) / count;
     if (writesPerTopic !== undefined) say(`${writesPerTopic.toFixed(2)} writes a topic`);
-    await whole(slices, count);
+    await whole(slices, shards, count);
     const operatorBytes = await world.operatorBytes();
 
     const driftSeconds = await repaired(world);
     say(`Service and ConfigMap restored in ${driftSeconds.toFixed(2)} s`);
     const growSeconds = await grown(world, topicCache, names[0] ?? "");
     say(`one partition more Ready in ${growSeconds.toFixed(2)} s`);
-    await whole(slices, count);
+    await whole(slices, shards, count);
 
-    const failover = await lose(world, slices);
+    const failover = await lose(world, shards);
     say(
-      `${failover.leaderships} leaderships of a killed broker: the first moved after ${failover.firstMs.toFixed(0)} ms, all after ${failover.failoverMs.toFixed(0)} ms, ${failover.failoverWrites} changes of slices`,
+      `${failover.leaderships} leaderships of a killed broker: the first moved after ${failover.firstMs.toFixed(0)} ms, all after ${failover.failoverMs.toFixed(0)} ms, ${failover.failoverWrites} changes of shards`,
     );
     return { readySeconds, writesPerTopic, operatorBytes, driftSeconds, growSeconds, ...failover };
   } finally {
-    topicCache.stop();
-    slices.stop();
+    for (const cache of caches) cache.stop();
   }
 }
 
 type Slices = Informer<PartitionSlice>;
+type Shards = Informer<LeadershipShard>;
 
 /** Children that somebody deletes and changes. */
 async function repaired({ kube, namespace, cluster }: ControlPlaneWorld): Promise<number> {
@@ -177,35 +186,27 @@ async function grown(
 
 async function lose(
   { kube, namespace, cluster, kill }: ControlPlaneWorld,
-  slices: Slices,
+  shards: Shards,
 ): Promise<Pick<ControlPlaneFigures, "leaderships" | "failoverMs" | "firstMs" | "failoverWrites">> {
   const { spec } = await kube.get(brokerClusters, namespace, cluster);
   // Not the controller: what is measured is the moving, not who does it.
   const lease = `${cluster}-controller`;
   const holder = (await kube.get(leases, namespace, lease)).spec?.holderIdentity ?? "";
   const victim = (Number(holder.split(":")[0]) + 1) % spec.brokers;
-  const led = (): number =>
-    [...slices.items().values()].reduce(
-      (sum, { status }) =>
-        sum + (status?.partitions ?? []).filter(({ leader }) => leader === victim).length,
-      0,
-    );
-  const leaderships = led();
+  const ledIn = ({ status }: LeadershipShard): number =>
+    Object.values(status?.partitions ?? {}).filter((text) => parseState(text).leader === victim)
+      .length;
+  const leadBefore = new Map([...shards.items()].map(([name, shard]) => [name, ledIn(shard)]));
+  const leaderships = [...leadBefore.values()].reduce((sum, count) => sum + count, 0);
   let left = leaderships;
   let firstAt: number | undefined;
   let lastAt = 0;
   let failoverWrites = 0;
-  const leadBefore = new Map(
-    [...slices.items()].map(([name, { status }]) => [
-      name,
-      (status?.partitions ?? []).filter(({ leader }) => leader === victim).length,
-    ]),
-  );
-  slices.onChange(({ object }) => {
+  shards.onChange(({ object }) => {
     if (left === 0) return;
     failoverWrites++;
     const name = object.metadata.name;
-    const now = (object.status?.partitions ?? []).filter(({ leader }) => leader === victim).length;
+    const now = ledIn(object);
     left += now - (leadBefore.get(name) ?? 0);
     leadBefore.set(name, now);
     lastAt = performance.now();
@@ -227,16 +228,11 @@ async function lose(
 }
 
 /** Every partition has a leader and all of its replicas in sync. */
-async function whole(slices: Slices, count: number): Promise<void> {
+async function whole(slices: Slices, shards: Shards, count: number): Promise<void> {
   await eventually(
     () => {
-      const all = [...slices.items().values()];
-      const isWhole = all.every(({ spec, status }) =>
-        spec.partitions.every(
-          ({ replicas }, at) => status?.partitions?.[at]?.isr.length === replicas.length,
-        ),
-      );
-      return Promise.resolve(isWhole && all.length >= count ? true : undefined);
+      const all = withStates(slices.items().values(), shards.items().values());
+      return Promise.resolve(all.every(isInSync) && all.length >= count ? true : undefined);
     },
     "all replicas in sync",
     LIMIT_MS,

@@ -1,19 +1,20 @@
 import { brokerConditions } from "../../cluster/broker-conditions.ts";
 import type { BrokerEndpoint, BrokerId, BrokerState } from "../../cluster/broker.ts";
 import { type ElectionRules, initialState } from "../../cluster/partition-change.ts";
-import { NO_LEADER, type PartitionState } from "../../cluster/partition-slice.ts";
-import { brokers, partitionSlices } from "../../cluster/resources.ts";
+import { NO_LEADER } from "../../cluster/partition-slice.ts";
+import { brokers } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
-import { ConflictError, InvalidError } from "../../kube/errors.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
-import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
+import type { MetadataImage } from "../metadata/image.ts";
+import type { RecordedPartition } from "../metadata/partition-records.ts";
 import type { BrokerImage } from "../metadata/view.ts";
 import type { Network } from "../network/frame-channel.ts";
 import type { LeadershipStore } from "../replication/leadership-store.ts";
 import { BrokerSessions } from "./broker-sessions.ts";
 import { electionStep, isSettled, preferenceStep } from "./elections.ts";
+import { ShardRecords } from "./shard-records.ts";
 
 export interface ControllerOptions {
   readonly self: BrokerId;
@@ -56,12 +57,13 @@ export interface HeartbeatAnswer {
   /** False: leaderships may have moved while the broker was taken for dead, and it has not read the state since. */
   readonly isCaughtUp: boolean;
   readonly shouldShutDown: boolean;
-  /** The newest version of a PartitionSlice that any broker has told of. */
-  readonly newestSliceVersion: number;
+  /** The newest version of a LeadershipShard that any broker has told of. */
+  readonly newestShardVersion: number;
 }
 
 const TICK_MS = 100;
 const PREFER_EVERY_MS = 1000;
+const TIDY_EVERY_MS = 10_000;
 const PROBE_TIMEOUT_MS = 500;
 
 /**
@@ -80,19 +82,25 @@ export class Controller {
   readonly #changedRecords = new Map<string, RecordedPartition>();
   /** Partitions whose change is on its way. */
   readonly #inFlight = new Set<string>();
-  readonly #initializing = new Set<string>();
+  readonly #records: ShardRecords;
   readonly #statePatches = new Set<BrokerId>();
   /** Whom a connection is tried to. */
   readonly #probing = new Set<BrokerId>();
   #preferredAt: Millis = 0;
+  #tidiedAt: Millis = 0;
   #tickedAt: Millis = 0;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#sessions = new BrokerSessions(options.sessionTimeoutMs);
+    this.#records = new ShardRecords({
+      ...options,
+      active: () => this.#active,
+      initial: (record) => initialState(record.placement, this.#rules(record)),
+    });
     options.image.onPartitions((changed) => {
       if (!this.#active) return;
-      for (const record of changed) this.#changedRecords.set(keyOf(record), record);
+      for (const record of changed) this.#changedRecords.set(record.key, record);
       this.#planSweep(false);
     });
     options.image.onChange(() => {
@@ -153,9 +161,9 @@ export class Controller {
     epoch: number,
     wantsToStop: boolean,
     reads = 0,
-    newestSliceVersion = 0,
+    newestShardVersion = 0,
   ): HeartbeatAnswer {
-    this.#options.image.heardOfSliceVersion(newestSliceVersion);
+    this.#options.image.heardOfShardVersion(newestShardVersion);
     if (!this.#active) return this.#refusal(this.#resigned ? "resigned" : "not-controller");
     const { scheduler, image, logger } = this.#options;
     const now = scheduler.now();
@@ -172,18 +180,18 @@ export class Controller {
       isFenced: image.brokers.get(id)?.fenced ?? true,
       isCaughtUp: !this.#sessions.behind(id),
       shouldShutDown: wantsToStop && this.#drained(id),
-      newestSliceVersion: image.newestSliceVersion,
+      newestShardVersion: image.newestShardVersion,
     };
   }
 
   #refusal(errorCode: HeartbeatAnswer["errorCode"]): HeartbeatAnswer {
-    const { newestSliceVersion } = this.#options.image;
+    const { newestShardVersion } = this.#options.image;
     return {
       errorCode,
       isFenced: true,
       isCaughtUp: true,
       shouldShutDown: false,
-      newestSliceVersion,
+      newestShardVersion,
     };
   }
 
@@ -239,13 +247,11 @@ export class Controller {
   /** Nothing is led by the broker that could be led by another, and nobody waits for its fetches who need not. */
   #drained(id: BrokerId): boolean {
     const step = electionStep;
-    for (const slice of this.#options.image.slices.values()) {
-      for (const record of slice.partitions) {
-        if (record.state?.leader !== id && record.state?.isr.includes(id) !== true) continue;
-        if (this.#inFlight.has(keyOf(record))) return false;
-        if (step(this.#rules(record), [id])(record.state, record.placement) !== undefined)
-          return false;
-      }
+    for (const record of this.#options.image.partitions()) {
+      if (record.state?.leader !== id && record.state?.isr.includes(id) !== true) continue;
+      if (this.#inFlight.has(record.key)) return false;
+      if (step(this.#rules(record), [id])(record.state, record.placement) !== undefined)
+        return false;
     }
     return true;
   }
@@ -265,6 +271,10 @@ export class Controller {
       if (now - this.#preferredAt >= PREFER_EVERY_MS) {
         this.#preferredAt = now;
         this.#preferLeaders(now);
+        if (now - this.#tidiedAt >= TIDY_EVERY_MS) {
+          this.#tidiedAt = now;
+          this.#records.tidy();
+        }
         // Whatever was missed (a refused patch, a record seen late) is found here.
         this.#planSweep(true);
       }
@@ -310,12 +320,10 @@ export class Controller {
       .map(({ id }) => id);
     const alive = (id: BrokerId): boolean => this.#sessions.alive(id);
     for (const record of this.#takeChanged()) {
-      if (record.state === undefined) {
-        this.#initialize(record.slice);
-        continue;
-      }
+      if (!image.records.isInShard(record)) this.#records.add(record.shard);
+      if (record.state === undefined) continue;
       if (draining.length === 0 && isSettled(record.state, record.placement, alive)) continue;
-      const key = keyOf(record);
+      const { key } = record;
       if (this.#inFlight.has(key)) continue;
       const step = electionStep(this.#rules(record), draining);
       if (step(record.state, record.placement) === undefined) continue;
@@ -348,9 +356,9 @@ export class Controller {
     this.#changedRecords.clear();
     if (this.#sweepAll) {
       this.#sweepAll = false;
-      return [...image.slices.values()].flatMap(({ partitions }) => partitions);
+      return [...image.partitions()];
     }
-    return changed.flatMap(({ topicId, partition }) => image.record(topicId, partition) ?? []);
+    return changed.flatMap(({ topicId, partition }) => image.records.get(topicId, partition) ?? []);
   }
 
   #preferLeaders(now: Millis): void {
@@ -363,81 +371,20 @@ export class Controller {
         now - session.aliveSince >= leaderSettleMs
       );
     };
-    for (const slice of image.slices.values()) {
-      for (const record of slice.partitions) {
-        if (record.state === undefined || record.state.leader === NO_LEADER) continue;
-        if (record.state.leader === record.placement.replicas[0]) continue;
-        const key = keyOf(record);
-        const step = preferenceStep(this.#rules(record), settledBroker);
-        if (this.#inFlight.has(key) || step(record.state, record.placement) === undefined) continue;
-        this.#inFlight.add(key);
-        store
-          .update(record, (state, placement) => (this.#active ? step(state, placement) : undefined))
-          .then(() => {
-            this.#inFlight.delete(key);
-          })
-          .catch((error: unknown) => panic(error));
-      }
+    for (const record of image.partitions()) {
+      const { key } = record;
+      if (record.state === undefined || record.state.leader === NO_LEADER) continue;
+      if (record.state.leader === record.placement.replicas[0]) continue;
+      const step = preferenceStep(this.#rules(record), settledBroker);
+      if (this.#inFlight.has(key) || step(record.state, record.placement) === undefined) continue;
+      this.#inFlight.add(key);
+      store
+        .update(record, (state, placement) => (this.#active ? step(state, placement) : undefined))
+        .then(() => {
+          this.#inFlight.delete(key);
+        })
+        .catch((error: unknown) => panic(error));
     }
-  }
-
-  /** Adds the records of partitions that have none. */
-  #initialize(slice: string): void {
-    if (this.#initializing.has(slice)) return;
-    this.#initializing.add(slice);
-    this.#options.store
-      .inTurn(() => this.#addRecords(slice))
-      .catch((error: unknown) => {
-        this.#options.logger.debug("records of new partitions wait", {
-          slice,
-          error: String(error),
-        });
-      })
-      .finally(() => {
-        this.#initializing.delete(slice);
-      })
-      .catch(() => undefined);
-  }
-
-  async #addRecords(name: string): Promise<void> {
-    const { kube, namespace, image } = this.#options;
-    // As a rule what the watch told is the newest, and if it is not, the write is refused: then a read comes first.
-    const written = await this.#appendRecords(name).catch((error: unknown) => {
-      if (!(error instanceof ConflictError || error instanceof InvalidError)) throw error;
-      return "refused" as const;
-    });
-    if (written !== "refused") return;
-    image.absorbSlice(await kube.get(partitionSlices, namespace, name));
-    await this.#appendRecords(name);
-  }
-
-  /** Appends records to those that this broker knows of, if there are no others by now. */
-  async #appendRecords(name: string): Promise<void> {
-    const { kube, namespace, image, logger } = this.#options;
-    const slice = image.slices.get(name);
-    if (slice?.resourceVersion === undefined) return;
-    const records: PartitionState[] = [];
-    let added = 0;
-    for (const record of slice.partitions) {
-      const state = record.state ?? initialState(record.placement, this.#rules(record));
-      // In order: a partition without a live replica holds up those after it, until one is there.
-      if (state === undefined) break;
-      if (record.state === undefined) added++;
-      records.push(state);
-    }
-    if (added === 0 || !this.#active) return;
-    const written = await kube.jsonPatch(
-      partitionSlices,
-      namespace,
-      name,
-      [
-        { op: "test", path: "/metadata/resourceVersion", value: slice.resourceVersion },
-        { op: "add", path: "/status", value: { partitions: records } },
-      ],
-      { subresource: "status" },
-    );
-    logger.info("partitions have leaders", { slice: name, partitions: added });
-    image.absorbSlice(written);
   }
 
   /** Broker.status.state says what the sessions say. */
@@ -489,8 +436,4 @@ export class Controller {
     );
     image.absorbBroker(written);
   }
-}
-
-function keyOf(record: RecordedPartition): string {
-  return `${record.topicId}/${String(record.partition)}`;
 }

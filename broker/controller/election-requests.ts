@@ -1,7 +1,8 @@
 import type { ElectionRules } from "../../cluster/partition-change.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Millis } from "../../lib/units.ts";
-import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
+import type { MetadataImage } from "../metadata/image.ts";
+import type { RecordedPartition } from "../metadata/partition-records.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type { LeadershipStore } from "../replication/leadership-store.ts";
 import { type ElectionType, requestedElection } from "./requested-election.ts";
@@ -31,7 +32,7 @@ export class ElectionRequests {
   elect(topic: string, partition: number, type: ElectionType, timeout: Millis): Promise<number> {
     const { image, store, scheduler } = this.#options;
     const topicId = image.topics.get(topic)?.topicId;
-    const record = topicId === undefined ? undefined : image.record(topicId, partition);
+    const record = topicId === undefined ? undefined : image.records.get(topicId, partition);
     if (record === undefined) return Promise.resolve(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION);
     const rules = this.#rules(record);
     if (record.state === undefined) {

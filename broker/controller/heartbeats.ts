@@ -38,10 +38,10 @@ export interface HeartbeatOptions {
   /** How often this broker has read the recorded state: its metadata position. */
   readonly reads: () => number;
   /** A newer process has registered with this broker's id. */
-  /** The newest version of a PartitionSlice that is known here. */
-  readonly newestSliceVersion: () => number;
+  /** The newest version of a LeadershipShard that is known here. */
+  readonly newestShardVersion: () => number;
   /** The controller's. */
-  readonly onSliceVersion: (version: number) => void;
+  readonly onShardVersion: (version: number) => void;
   readonly onSuperseded: () => void;
   readonly onShouldShutDown: () => void;
 }
@@ -182,7 +182,7 @@ export class HeartbeatSender {
         currentMetadataOffset: this.#options.reads(),
         wantFence: false,
         wantShutDown: this.#wantsToStop,
-        newestSliceVersion: this.#options.newestSliceVersion(),
+        newestShardVersion: this.#options.newestShardVersion(),
       },
       sessionTimeoutMs,
       (answer) => {
@@ -201,7 +201,7 @@ export class HeartbeatSender {
   }
 
   #answered(answer: BrokerHeartbeatResponse, controller: Holder): void {
-    this.#options.onSliceVersion(answer.newestSliceVersion);
+    this.#options.onShardVersion(answer.newestShardVersion);
     switch (answer.errorCode) {
       case ErrorCode.NONE:
         if (answer.isFenced) this.#options.onFenced();

@@ -11,6 +11,7 @@ import {
   BROKER_ID_LABEL,
   brokers,
   CLUSTER_LABEL,
+  leadershipShards,
   partitionSlices,
 } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
@@ -60,7 +61,7 @@ const RETRY_MAX_MS = 2000;
 
 /**
  * Registers a starting broker (DESIGN.md §3; docs/invariants.md C3, C6), in this order: its epoch is bumped by
- * compare-and-swap, so that any older process with its id is fenced; all slices are read with a quorum read; what the
+ * compare-and-swap, so that any older process with its id is fenced; all slices and shards are read with quorum reads; what the
  * former process led is given up, and what counted on a lost volume is taken back; only then the volume is recorded.
  * Each step is repeated until it is done; a crash in between repeats all.
  */
@@ -78,40 +79,50 @@ export async function register(options: RegistrationOptions): Promise<Registered
     });
   }
   const epoch = bumped.status?.epoch ?? 0;
-  let readAt = options.scheduler.now();
-  const listed = await persist(options, "read partitions", () => {
-    readAt = options.scheduler.now();
-    return options.kube.list(partitionSlices, options.namespace, {
-      labelSelector: `${CLUSTER_LABEL}=${options.clusterName}`,
-    });
-  });
-  for (const slice of listed.items) options.image.absorbSlice(slice);
+  const readAt = await readPartitions(options);
+  const { image, store, brokerId } = options;
   const outcomes: Promise<unknown>[] = [];
-  for (const slice of options.image.slices.values()) {
-    for (const record of slice.partitions) {
-      const concerned =
-        record.placement.replicas.includes(options.brokerId) ||
-        record.state?.leader === options.brokerId ||
-        record.state?.isr.includes(options.brokerId) === true;
-      if (record.state === undefined || !concerned) continue;
-      outcomes.push(
-        options.store.update(record, (state, placement) =>
-          // Done once: a retry after a lost race finds the broker out and the epoch bumped by whoever won.
-          restart(state, placement, options.brokerId, volumeLost),
-        ),
-      );
-    }
+  // Also those of which no slice is there now: one may be made again.
+  for (const record of [...image.partitions(), ...image.records.unplaced()]) {
+    const concerned =
+      record.placement.replicas.includes(brokerId) ||
+      record.state?.leader === brokerId ||
+      record.state?.isr.includes(brokerId) === true ||
+      record.state?.elr.includes(brokerId) === true;
+    if (record.state === undefined || !concerned) continue;
+    outcomes.push(
+      store.update(record, (state, placement) =>
+        // Done once: a retry after a lost race finds the broker out and the epoch bumped by whoever won.
+        restart(state, placement, brokerId, volumeLost),
+      ),
+    );
   }
   await Promise.all(outcomes);
   const burned = new Map<string, number>();
-  for (const slice of options.image.slices.values()) {
-    for (const record of slice.partitions) {
-      if (record.state === undefined) continue;
-      burned.set(`${record.topicId}/${String(record.partition)}`, record.state.leaderEpoch);
-    }
+  for (const { topicId, partition, state } of [
+    ...image.partitions(),
+    ...image.records.unplaced(),
+  ]) {
+    if (state !== undefined) burned.set(`${topicId}/${String(partition)}`, state.leaderEpoch);
   }
   await persist(options, "record the volume", () => recordStorage(options, epoch));
   return { epoch, burned, readAt };
+}
+
+/** Quorum reads, after the epoch was bumped. @returns when the states were asked for */
+async function readPartitions(options: RegistrationOptions): Promise<Millis> {
+  const { kube, namespace, clusterName, image, scheduler } = options;
+  const ofCluster = { labelSelector: `${CLUSTER_LABEL}=${clusterName}` };
+  let readAt = scheduler.now();
+  await persist(options, "read partitions", async () => {
+    readAt = scheduler.now();
+    // Where partitions are before who leads them: a state without its placement would be taken for a deleted topic's.
+    const slices = await kube.list(partitionSlices, namespace, ofCluster);
+    for (const slice of slices.items) image.absorbSlice(slice);
+    const shards = await kube.list(leadershipShards, namespace, ofCluster);
+    for (const shard of shards.items) image.absorbShard(shard);
+  });
+  return readAt;
 }
 
 async function bumpEpoch(options: RegistrationOptions): Promise<BrokerObject> {

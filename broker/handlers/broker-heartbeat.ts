@@ -23,14 +23,14 @@ export const handleBrokerHeartbeat: Handler<
   InputOf<typeof brokerHeartbeatResponse>
 > = ({ services, connection }, request) => {
   const { controller } = services;
-  const { brokerId, brokerEpoch, wantShutDown, currentMetadataOffset, newestSliceVersion } =
+  const { brokerId, brokerEpoch, wantShutDown, currentMetadataOffset, newestShardVersion } =
     request;
   const answer = controller.heartbeat(
     brokerId,
     brokerEpoch,
     wantShutDown,
     currentMetadataOffset,
-    newestSliceVersion,
+    newestShardVersion,
   );
   if (connection !== undefined && !watched.has(connection)) {
     watched.add(connection);
@@ -43,6 +43,6 @@ export const handleBrokerHeartbeat: Handler<
     isCaughtUp: answer.isCaughtUp,
     isFenced: answer.isFenced,
     shouldShutDown: answer.shouldShutDown,
-    newestSliceVersion: answer.newestSliceVersion,
+    newestShardVersion: answer.newestShardVersion,
   };
 };

@@ -1,40 +1,19 @@
 import type { BrokerEndpoint, BrokerId, BrokerObject } from "../../cluster/broker.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import { outsideListeners, type ListenerStatus } from "../../cluster/listeners.ts";
-import {
-  NO_LEADER,
-  type PartitionPlacement,
-  type PartitionSlice,
-  type PartitionState,
-} from "../../cluster/partition-slice.ts";
+import type { LeadershipShard } from "../../cluster/leadership-shard.ts";
+import { NO_LEADER, type PartitionSlice } from "../../cluster/partition-slice.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import { isOlderVersion, versionNumber } from "../../kube/resource-version.ts";
 import { ownTopicConfig } from "../topic-config-change.ts";
+import {
+  PartitionRecords,
+  type RecordChanges,
+  type RecordedPartition,
+  type ShardImage,
+  type SliceImage,
+} from "./partition-records.ts";
 import type { BrokerImage, MetadataView, PartitionImage, TopicImage } from "./view.ts";
-
-/** One partition's record with where it is kept. */
-export interface RecordedPartition {
-  readonly topic: string;
-  readonly topicId: string;
-  readonly partition: number;
-  /** Name of its PartitionSlice and its index therein. */
-  readonly slice: string;
-  readonly index: number;
-  readonly placement: PartitionPlacement;
-  /** Missing until the controller has recorded one. */
-  readonly state: PartitionState | undefined;
-}
-
-export interface SliceImage {
-  readonly name: string;
-  readonly topic: string;
-  readonly topicId: string;
-  /** metadata.generation of the newest copy: it grows with each change of the placement. */
-  readonly generation: number;
-  /** Of the newest copy, which the records are no older than. */
-  readonly resourceVersion: string | undefined;
-  readonly partitions: readonly RecordedPartition[];
-}
 
 /** Which records an absorbed object changed. */
 export type ImageListener = (
@@ -43,9 +22,8 @@ export type ImageListener = (
 ) => void;
 
 /**
- * The cluster as this broker knows it, folded from whatever copies of objects arrive, in whatever order: a partition's
- * record is replaced only by one of a higher partition epoch (or the same with another placement), so that a stale
- * watch event or list can never take the broker back in time. (core)
+ * The cluster as this broker knows it, folded from whatever copies of objects arrive, in whatever order: a stale watch
+ * event or list can never take the broker back in time. (core)
  */
 export class MetadataImage implements MetadataView {
   /** The BrokerCluster's uid in the form of Kafka's cluster ids (22 characters); empty until it was read. */
@@ -62,10 +40,9 @@ export class MetadataImage implements MetadataView {
   #advertised: readonly ListenerStatus[] = [];
   /** What brokers have registered, without the listeners from outside. */
   readonly #registered = new Map<BrokerId, readonly BrokerEndpoint[]>();
-  readonly slices = new Map<string, SliceImage>();
-  /** The newest resourceVersion of any slice that this broker, or another one that told it, has seen. */
-  #newestSliceVersion = 0;
-  readonly #slicesByTopicId = new Map<string, Set<string>>();
+  readonly #records = new PartitionRecords();
+  /** The newest resourceVersion of any shard that this broker, or another one that told it, has seen. */
+  #newestShardVersion = 0;
   readonly #topicObjects = new Map<string, Topic>();
   /** Of which copy of its object each broker's entry is. */
   readonly #brokerVersions = new Map<
@@ -93,90 +70,60 @@ export class MetadataImage implements MetadataView {
     this.#partitionListeners.add(listener);
   }
 
-  get newestSliceVersion(): number {
-    return this.#newestSliceVersion;
+  get slices(): ReadonlyMap<string, SliceImage> {
+    return this.#records.slices;
   }
 
-  /** Another broker has seen this version of a slice. */
-  heardOfSliceVersion(version: number): void {
-    this.#newestSliceVersion = Math.max(this.#newestSliceVersion, version);
+  get shards(): ReadonlyMap<string, ShardImage> {
+    return this.#records.shards;
   }
 
-  record(topicId: string, partition: number): RecordedPartition | undefined {
-    for (const name of this.#slicesByTopicId.get(topicId) ?? []) {
-      const slice = this.slices.get(name);
-      const first = slice?.partitions[0]?.partition;
-      if (slice === undefined || first === undefined) continue;
-      const found = slice.partitions[partition - first];
-      if (found !== undefined) return found;
-    }
-    return undefined;
+  /** All partitions that slices have. */
+  *partitions(): Generator<RecordedPartition> {
+    for (const { partitions } of this.slices.values()) yield* partitions;
+  }
+
+  /** What is known of partitions beyond what the topics say. */
+  get records(): Pick<
+    PartitionRecords,
+    "get" | "recorded" | "unplaced" | "partitionsOf" | "isInShard"
+  > {
+    return this.#records;
+  }
+
+  get newestShardVersion(): number {
+    return this.#newestShardVersion;
+  }
+
+  /** Another broker has seen this version of a shard. */
+  heardOfShardVersion(version: number): void {
+    this.#newestShardVersion = Math.max(this.#newestShardVersion, version);
   }
 
   /** A copy of a slice from a watch, a list, a read or the answer to a write. */
   absorbSlice(object: PartitionSlice): void {
-    this.heardOfSliceVersion(versionNumber(object.metadata.resourceVersion));
-    const known = this.slices.get(object.metadata.name);
-    // A topic that was deleted and made again has a slice of the same name and another topic id.
-    const before = known?.topicId === object.spec.topicId ? known : undefined;
-    if (known !== undefined && before === undefined) this.removeSlice(known.name, known.topicId);
-    const generation = object.metadata.generation ?? 0;
-    const stale = before !== undefined && generation < before.generation;
-    const changed: RecordedPartition[] = [];
-    const partitions = object.spec.partitions.map((arrived, index): RecordedPartition => {
-      const old = before?.partitions[index];
-      const placement = stale && old !== undefined ? old.placement : arrived;
-      const state = newer(old?.state, object.status?.partitions?.[index]);
-      if (old !== undefined && state === old.state && samePlacement(old.placement, placement))
-        return old;
-      const record: RecordedPartition = {
-        topic: object.spec.topic,
-        topicId: object.spec.topicId,
-        partition: object.spec.firstPartition + index,
-        slice: object.metadata.name,
-        index,
-        placement,
-        state,
-      };
-      changed.push(record);
-      return record;
-    });
-    // Slices never shrink: a copy with fewer partitions than known is an old one.
-    const kept = before?.partitions.slice(partitions.length) ?? [];
-    const { resourceVersion } = object.metadata;
-    const older = isOlderVersion(resourceVersion, before?.resourceVersion);
-    const newest = older ? before?.resourceVersion : resourceVersion;
-    if (changed.length === 0 && before !== undefined) {
-      if (newest !== before.resourceVersion) {
-        this.slices.set(before.name, { ...before, resourceVersion: newest });
-      }
-      return;
-    }
-    this.slices.set(object.metadata.name, {
-      name: object.metadata.name,
-      resourceVersion: newest,
-      generation: Math.max(generation, before?.generation ?? 0),
-      topic: object.spec.topic,
-      topicId: object.spec.topicId,
-      partitions: [...partitions, ...kept],
-    });
-    const names = this.#slicesByTopicId.get(object.spec.topicId) ?? new Set<string>();
-    names.add(object.metadata.name);
-    this.#slicesByTopicId.set(object.spec.topicId, names);
-    this.#rebuildTopic(object.spec.topicId);
-    this.#notify(changed, []);
+    this.#follow(this.#records.absorbSlice(object));
   }
 
   /** The slice is gone (or its topic was made anew). */
   removeSlice(name: string, topicId: string): void {
-    const slice = this.slices.get(name);
-    if (slice?.topicId !== topicId) return;
-    this.slices.delete(name);
-    const names = this.#slicesByTopicId.get(topicId);
-    names?.delete(name);
-    if (names?.size === 0) this.#slicesByTopicId.delete(topicId);
-    this.#rebuildTopic(topicId);
-    this.#notify([], slice.partitions);
+    this.#follow(this.#records.removeSlice(name, topicId));
+  }
+
+  /** A copy of a shard, likewise. */
+  absorbShard(object: LeadershipShard): void {
+    this.heardOfShardVersion(versionNumber(object.metadata.resourceVersion));
+    this.#follow(this.#records.absorbShard(object));
+  }
+
+  removeShard(name: string): void {
+    this.#records.removeShard(name);
+  }
+
+  #follow({ topicIds, changed, removed }: RecordChanges): void {
+    if (topicIds.size === 0) return;
+    for (const topicId of topicIds) this.#rebuildTopic(topicId);
+    this.#notify(changed, removed);
   }
 
   absorbTopic(object: Topic): void {
@@ -186,10 +133,10 @@ export class MetadataImage implements MetadataView {
     if (generation !== undefined && known?.metadata.generation === generation) return;
     this.#topicObjects.set(uid, object);
     this.#rebuildTopic(uid);
-    const changed = [...(this.#slicesByTopicId.get(uid) ?? [])].flatMap(
-      (name) => this.slices.get(name)?.partitions ?? [],
+    this.#notify(
+      this.#records.slicesOf(uid).flatMap(({ partitions }) => partitions),
+      [],
     );
-    this.#notify(changed, []);
   }
 
   removeTopic(uid: string): void {
@@ -264,9 +211,8 @@ export class MetadataImage implements MetadataView {
 
   #rebuildTopic(topicId: string): void {
     const old = this.topicsById.get(topicId);
-    const slices = [...(this.#slicesByTopicId.get(topicId) ?? [])]
-      .map((name) => this.slices.get(name))
-      .filter((slice) => slice !== undefined)
+    const slices = this.#records
+      .slicesOf(topicId)
       .sort((a, b) => (a.partitions[0]?.partition ?? 0) - (b.partitions[0]?.partition ?? 0));
     const first = slices[0];
     const object = this.#topicObjects.get(topicId);
@@ -317,24 +263,6 @@ export class MetadataImage implements MetadataView {
     }
     for (const listener of [...this.#listeners]) listener();
   }
-}
-
-function newer(
-  known: PartitionState | undefined,
-  arrived: PartitionState | undefined,
-): PartitionState | undefined {
-  if (arrived === undefined) return known;
-  if (known === undefined || arrived.partitionEpoch > known.partitionEpoch) return arrived;
-  return known;
-}
-
-function samePlacement(a: PartitionPlacement, b: PartitionPlacement): boolean {
-  return (
-    a === b ||
-    (a.replicas.join() === b.replicas.join() &&
-      (a.adding ?? []).join() === (b.adding ?? []).join() &&
-      (a.removing ?? []).join() === (b.removing ?? []).join())
-  );
 }
 
 function imageOf(record: RecordedPartition): PartitionImage {

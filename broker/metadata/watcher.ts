@@ -1,10 +1,12 @@
 import type { BrokerObject } from "../../cluster/broker.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import type { LeadershipShard } from "../../cluster/leadership-shard.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
 import {
   brokerClusters,
   brokers,
   CLUSTER_LABEL,
+  leadershipShards,
   leases,
   partitionSlices,
   topics,
@@ -24,7 +26,7 @@ import { STALE_WATCH_LOOK_MS, StaleWatch } from "./stale-watch.ts";
 /** Keeps the image up to date from watches; one per kind, restarted by themselves, or when others know more. */
 export class MetadataWatcher {
   readonly #informers: Informer<KubeObject>[] = [];
-  readonly #slices: Informer<PartitionSlice>;
+  readonly #shards: Informer<LeadershipShard>;
   readonly #image: MetadataImage;
   readonly #scheduler: Scheduler;
   readonly #logger: Logger;
@@ -71,7 +73,7 @@ export class MetadataWatcher {
       this.#informers.push(informer);
       return informer;
     };
-    this.#slices = watch<PartitionSlice>(
+    watch<PartitionSlice>(
       partitionSlices,
       ofCluster,
       (slice) => {
@@ -79,6 +81,16 @@ export class MetadataWatcher {
       },
       (slice) => {
         image.removeSlice(slice.metadata.name, slice.spec.topicId);
+      },
+    );
+    this.#shards = watch<LeadershipShard>(
+      leadershipShards,
+      ofCluster,
+      (shard) => {
+        image.absorbShard(shard);
+      },
+      (shard) => {
+        image.removeShard(shard.metadata.name);
       },
     );
     watch<Topic>(
@@ -121,8 +133,8 @@ export class MetadataWatcher {
 
   #look(): void {
     if (this.#stopped) return;
-    const position = versionNumber(this.#slices.newest);
-    const known = this.#image.newestSliceVersion;
+    const position = versionNumber(this.#shards.newest);
+    const known = this.#image.newestShardVersion;
     if (this.#stale.look(position, known, this.#scheduler.now())) {
       this.#logger.warn("watches bring nothing: listing again", { position, known });
       // What has happened to one connection has most likely happened to all.

@@ -1,6 +1,7 @@
 import type { PartitionChange } from "../../cluster/partition-change.ts";
-import type { PartitionSlice, PartitionState } from "../../cluster/partition-slice.ts";
-import { partitionSlices } from "../../cluster/resources.ts";
+import type { PartitionState } from "../../cluster/partition-slice.ts";
+import { recordPath, stateText } from "../../cluster/leadership-shard.ts";
+import { leadershipShards } from "../../cluster/resources.ts";
 import type { JsonPatchOperation, KubeApi } from "../../kube/api.ts";
 import { ConflictError, InvalidError, NotFoundError } from "../../kube/errors.ts";
 import { assert } from "../../lib/assert.ts";
@@ -8,7 +9,8 @@ import { type Scheduler, sleep } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
 import { Slots } from "../../lib/slots.ts";
-import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
+import type { MetadataImage } from "../metadata/image.ts";
+import type { RecordedPartition } from "../metadata/partition-records.ts";
 
 /** How a change of one partition's record ended. */
 export type ChangeOutcome =
@@ -20,13 +22,12 @@ export type ChangeOutcome =
   | { readonly kind: "gone" };
 
 interface WaitingChange {
-  readonly topicId: string;
-  readonly index: number;
+  readonly record: RecordedPartition;
   readonly change: PartitionChange;
   readonly resolve: (outcome: ChangeOutcome) => void;
 }
 
-interface SliceQueue {
+interface ShardQueue {
   waiting: WaitingChange[];
   running: boolean;
   /** A partition of it has no leader that serves. */
@@ -44,8 +45,8 @@ const RETRY_BASE_MS = 20;
 const RETRY_MAX_MS = 1000;
 
 /**
- * Compare-and-swap of PartitionSlice status (DESIGN.md §3, docs/invariants.md C1): one JSON Patch per slice and turn, a
- * `test` on each partition's epoch. A refused or unanswered patch is followed by a quorum read and a new decision from
+ * Compare-and-swap of LeadershipShard status (docs/invariants.md C1): one JSON Patch per shard and turn, a `test` on each
+ * partition's state, and so on its epoch. A refused or unanswered patch is followed by a quorum read and a new decision from
  * what was read; nothing is ever decided on one state and written on another.
  */
 export class LeadershipStore {
@@ -55,7 +56,7 @@ export class LeadershipStore {
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #logger: Logger;
-  readonly #queues = new Map<string, SliceQueue>();
+  readonly #queues = new Map<string, ShardQueue>();
   readonly #slots = new Slots(WIDTH);
   #stopped = false;
   /** Patches sent, for metrics and tests. */
@@ -83,7 +84,7 @@ export class LeadershipStore {
 
   /**
    * Has `change` applied to the partition's record as it stands, again after each lost race, until it is recorded or
-   * wants nothing. Never rejects; never resolves once stopped. Changes of one slice travel together.
+   * wants nothing. Never rejects; never resolves once stopped. Changes of one shard travel together.
    * @param urgent goes before what is not, when there is more than can be written at once
    */
   update(
@@ -92,17 +93,17 @@ export class LeadershipStore {
     urgent = false,
   ): Promise<ChangeOutcome> {
     return new Promise((resolve) => {
-      const queue = this.#queues.get(record.slice) ?? {
+      const queue = this.#queues.get(record.shard) ?? {
         waiting: [],
         running: false,
         urgent: false,
       };
       queue.urgent ||= urgent;
-      this.#queues.set(record.slice, queue);
-      queue.waiting.push({ topicId: record.topicId, index: record.index, change, resolve });
+      this.#queues.set(record.shard, queue);
+      queue.waiting.push({ record, change, resolve });
       if (queue.running) return;
       queue.running = true;
-      this.#scheduler.soon(() => void this.#run(record.slice, queue));
+      this.#scheduler.soon(() => void this.#run(record.shard, queue));
     });
   }
 
@@ -111,43 +112,44 @@ export class LeadershipStore {
     return this.#slots.run(work);
   }
 
-  async #run(slice: string, queue: SliceQueue): Promise<void> {
+  async #run(shard: string, queue: ShardQueue): Promise<void> {
     while (queue.waiting.length > 0 && !this.#stopped) {
-      const batch: WaitingChange[] = [];
+      const batch = new Map<string, WaitingChange>();
       const later: WaitingChange[] = [];
       for (const waiting of queue.waiting) {
         // Two changes of one partition are two compare-and-swaps, one after the other.
-        const taken = batch.some((other) => other.index === waiting.index);
-        (taken || batch.length >= CHANGES_PER_PATCH ? later : batch).push(waiting);
+        const { key } = waiting.record;
+        if (batch.has(key) || batch.size >= CHANGES_PER_PATCH) later.push(waiting);
+        else batch.set(key, waiting);
       }
       queue.waiting = later;
-      await this.#settle(slice, batch, queue.urgent);
+      await this.#settle(shard, [...batch.values()], queue.urgent);
     }
     queue.running = false;
     queue.urgent = false;
-    if (queue.waiting.length === 0) this.#queues.delete(slice);
+    if (queue.waiting.length === 0) this.#queues.delete(shard);
   }
 
-  async #settle(slice: string, batch: readonly WaitingChange[], urgent: boolean): Promise<void> {
+  async #settle(shard: string, batch: readonly WaitingChange[], urgent: boolean): Promise<void> {
     let open = batch;
     for (let attempt = 0; open.length > 0 && !this.#stopped; attempt++) {
       if (attempt > 0) {
         const ceiling = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** Math.min(attempt, 6));
         await sleep(this.#scheduler, ceiling * (0.5 + this.#random.next() / 2));
-        if (!(await this.#slots.run(() => this.#refresh(slice), urgent))) continue;
+        if (!(await this.#slots.run(() => this.#refresh(shard), urgent))) continue;
       }
       const trying = open;
       // Decided when it is its turn, from what is known then.
-      open = await this.#slots.run(() => this.#attempt(slice, trying), urgent);
+      open = await this.#slots.run(() => this.#attempt(shard, trying), urgent);
     }
   }
 
   /** Decides from the image and writes. @returns the changes to be decided again after a fresh read. */
-  async #attempt(slice: string, open: readonly WaitingChange[]): Promise<readonly WaitingChange[]> {
+  async #attempt(shard: string, open: readonly WaitingChange[]): Promise<readonly WaitingChange[]> {
     const operations: JsonPatchOperation[] = [];
     const writing: { readonly waiting: WaitingChange; readonly next: PartitionState }[] = [];
     for (const waiting of open) {
-      const record = this.#recordOf(slice, waiting);
+      const record = this.#asItIs(waiting.record);
       if (record?.state === undefined) {
         waiting.resolve({ kind: "gone" });
         continue;
@@ -159,37 +161,33 @@ export class LeadershipStore {
       }
       assert(next.partitionEpoch === record.state.partitionEpoch + 1, "C1: one step at a time");
       assert(next.leaderEpoch >= record.state.leaderEpoch, "C2: leader epochs never fall");
-      const path = `/status/partitions/${String(waiting.index)}`;
+      const path = recordPath(record.key);
       operations.push(
-        { op: "test", path: `${path}/partitionEpoch`, value: record.state.partitionEpoch },
-        { op: "replace", path, value: next },
+        { op: "test", path, value: stateText(record.state) },
+        { op: "replace", path, value: stateText(next) },
       );
       writing.push({ waiting, next });
     }
     if (operations.length === 0) return [];
-    // The slice may have been made anew under its name: its topic's id is part of what was decided on.
-    const topicId = writing[0]?.waiting.topicId;
-    operations.unshift({ op: "test", path: "/spec/topicId", value: topicId });
     try {
       this.patches++;
       const written = await this.#kube.jsonPatch(
-        partitionSlices,
+        leadershipShards,
         this.#namespace,
-        slice,
+        shard,
         operations,
         { subresource: "status" },
       );
-      this.#absorb(written);
+      this.#image.absorbShard(written);
       for (const { waiting, next } of writing) waiting.resolve({ kind: "recorded", state: next });
       return [];
     } catch (error) {
-      if (error instanceof NotFoundError) {
-        for (const { waiting } of writing) waiting.resolve({ kind: "gone" });
-        return [];
-      }
-      const lostRace = error instanceof InvalidError || error instanceof ConflictError;
+      const lostRace =
+        error instanceof InvalidError ||
+        error instanceof ConflictError ||
+        error instanceof NotFoundError;
       this.#logger[lostRace ? "debug" : "warn"]("partition change not recorded yet", {
-        slice,
+        shard,
         changes: writing.length,
         error: String(error),
       });
@@ -197,27 +195,23 @@ export class LeadershipStore {
     }
   }
 
-  #recordOf(slice: string, waiting: WaitingChange): RecordedPartition | undefined {
-    const image = this.#image.slices.get(slice);
-    return image?.topicId === waiting.topicId ? image.partitions[waiting.index] : undefined;
+  #asItIs({ topicId, partition, slice }: RecordedPartition): RecordedPartition | undefined {
+    const { records } = this.#image;
+    return slice === undefined
+      ? records.recorded(topicId, partition)
+      : records.get(topicId, partition);
   }
 
-  /** Quorum read of the slice. @returns whether it could be read. */
-  async #refresh(slice: string): Promise<boolean> {
+  /** Quorum read of the shard. @returns whether it could be read. */
+  async #refresh(shard: string): Promise<boolean> {
     try {
-      this.#absorb(await this.#kube.get(partitionSlices, this.#namespace, slice));
+      this.#image.absorbShard(await this.#kube.get(leadershipShards, this.#namespace, shard));
       return true;
     } catch (error) {
-      if (error instanceof NotFoundError) {
-        const known = this.#image.slices.get(slice);
-        if (known !== undefined) this.#image.removeSlice(slice, known.topicId);
-        return true;
-      }
-      return false;
+      if (!(error instanceof NotFoundError)) return false;
+      // It is made again, and the records come back with it; or its topics are gone as well, which the slices tell.
+      this.#image.removeShard(shard);
+      return true;
     }
-  }
-
-  #absorb(slice: PartitionSlice): void {
-    this.#image.absorbSlice(slice);
   }
 }

@@ -5,7 +5,7 @@ import type { Scheduler } from "../../lib/clock.ts";
 import type { Millis } from "../../lib/units.ts";
 import { ProtocolError } from "../errors.ts";
 import type { AppendResult, EpochEnd, Offset, PartitionLog } from "../log/types.ts";
-import type { RecordedPartition } from "../metadata/image.ts";
+import type { RecordedPartition } from "../metadata/partition-records.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type { Contact } from "./contact.ts";
 import { divergence } from "./follower-replica.ts";

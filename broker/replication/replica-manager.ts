@@ -1,14 +1,21 @@
 import { replicaCount } from "../../cluster/assignments.ts";
 import type { BrokerEndpoint, BrokerId, BrokerObject } from "../../cluster/broker.ts";
 import { changeIsr, isDismissed, restart } from "../../cluster/partition-change.ts";
-import { brokers as brokerResource, partitionSlices } from "../../cluster/resources.ts";
+import { recordedStates } from "../../cluster/leadership-shard.ts";
+import {
+  brokers as brokerResource,
+  leadershipShards,
+  partitionSlices,
+  topics,
+} from "../../cluster/resources.ts";
 import { NotFoundError } from "../../kube/errors.ts";
 import { ListenerList } from "../../lib/listener-list.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { BrokerEnvironment } from "../environment.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { LogManager } from "../log/types.ts";
-import type { MetadataImage, RecordedPartition } from "../metadata/image.ts";
+import type { MetadataImage } from "../metadata/image.ts";
+import type { RecordedPartition } from "../metadata/partition-records.ts";
 import { effectiveTopicConfig, type EffectiveTopicConfig } from "../topic-config.ts";
 import { ByPartition } from "./by-partition.ts";
 import type { Contact } from "./contact.ts";
@@ -112,12 +119,10 @@ export class ReplicaManager implements Replicas {
       for (const record of changed) this.#reconcile(record);
       for (const record of removed) this.#leave(record);
     });
-    for (const slice of this.#image.slices.values()) {
-      for (const record of slice.partitions) this.#reconcile(record);
-    }
+    for (const record of this.#image.partitions()) this.#reconcile(record);
     for (const log of this.#logs.logs) {
       const { topicId, topic, partition } = log.identity;
-      const record = this.#image.record(topicId, partition);
+      const record = this.#image.records.get(topicId, partition);
       // The list that filled the image was a quorum read; still the deletion asks again (C9).
       if (record?.placement.replicas.includes(this.#self) !== true) {
         this.#deleteWhenGone(topic, topicId, partition);
@@ -227,7 +232,7 @@ export class ReplicaManager implements Replicas {
       this.effectiveConfig(record).log,
     );
     this.#opening.delete(key);
-    const current = this.#image.record(topicId, partition);
+    const current = this.#image.records.get(topicId, partition);
     if (this.#stopped) return;
     if (current?.placement.replicas.includes(this.#self) !== true) {
       this.#deleteWhenGone(topic, topicId, partition);
@@ -353,18 +358,32 @@ export class ReplicaManager implements Replicas {
   }
 
   async #recordedHere(topicId: string, partition: number): Promise<"yes" | "no" | "unknown"> {
+    const { kube } = this.#environment;
     try {
-      const listed = await this.#environment.kube.list(partitionSlices, this.#namespace, {
+      const { items } = await kube.list(partitionSlices, this.#namespace, {
         labelSelector: `forebay.dev/cluster=${this.#clusterName}`,
       });
-      const mine = listed.items.some((slice) => {
-        const placement = slice.spec.partitions[partition - slice.spec.firstPartition];
-        return slice.spec.topicId === topicId && placement?.replicas.includes(this.#self) === true;
-      });
-      return mine ? "yes" : "no";
+      const slice = items.find(
+        ({ spec }) =>
+          spec.topicId === topicId &&
+          spec.partitions[partition - spec.firstPartition] !== undefined,
+      );
+      if (slice === undefined) return (await this.#topicIsGone(topicId)) ? "no" : "unknown";
+      const { shard, firstPartition, partitions } = slice.spec;
+      if (partitions[partition - firstPartition]?.replicas.includes(this.#self)) return "yes";
+      // The placement and who is in sync are two objects: as long as it counts, its records are kept.
+      const recorded = await kube.get(leadershipShards, this.#namespace, shard);
+      const { isr = [], elr = [] } = recordedStates([recorded]).get(topicId, partition) ?? {};
+      return isr.includes(this.#self) || elr.includes(this.#self) ? "unknown" : "no";
     } catch {
       return "unknown";
     }
+  }
+
+  /** A slice alone may be missing for a moment, when somebody has deleted it. */
+  async #topicIsGone(topicId: string): Promise<boolean> {
+    const { items } = await this.#environment.kube.list(topics, this.#namespace);
+    return items.every(({ metadata }) => metadata.uid !== topicId);
   }
 
   #progressed(partition: Partition): void {

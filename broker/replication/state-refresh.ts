@@ -1,4 +1,4 @@
-import { CLUSTER_LABEL, partitionSlices } from "../../cluster/resources.ts";
+import { CLUSTER_LABEL, leadershipShards } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { sleep } from "../../lib/clock.ts";
 import type { Scheduler } from "../../lib/clock.ts";
@@ -56,11 +56,11 @@ export class StateRefresh {
     while (this.#contact.lapsed && !this.#stopped) {
       const askedAt = this.#scheduler.now();
       try {
-        const { items } = await this.#kube.list(partitionSlices, this.#namespace, {
+        const { items } = await this.#kube.list(leadershipShards, this.#namespace, {
           labelSelector: `${CLUSTER_LABEL}=${this.#clusterName}`,
         });
         if (this.#stopped) break;
-        for (const slice of items) this.#image.absorbSlice(slice);
+        for (const shard of items) this.#image.absorbShard(shard);
         this.reads++;
         this.#contact.refreshed(askedAt);
       } catch (error) {

@@ -1,6 +1,12 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import { brokerClusterShape, type BrokerClusterShape } from "../../cluster/broker-cluster-shape.ts";
-import { brokerClusters, CLUSTER_LABEL, partitionSlices } from "../../cluster/resources.ts";
+import { recordedStates } from "../../cluster/leadership-shard.ts";
+import {
+  brokerClusters,
+  CLUSTER_LABEL,
+  leadershipShards,
+  partitionSlices,
+} from "../../cluster/resources.ts";
 import { interruptedTopics, type InterruptedTopic } from "../../cluster/restart-safety.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/objects.ts";
@@ -83,7 +89,7 @@ class BrokerClusterController {
   }
 
   watch(): void {
-    const { clusters, slices, brokers, topics } = this.#caches;
+    const { clusters, slices, shards, brokers, topics } = this.#caches;
     const look = (key: string): void => {
       this.#queue.add(key);
     };
@@ -91,7 +97,7 @@ class BrokerClusterController {
       look(keyOf(object));
     });
     // Where partitions are and who is registered matters only while brokers are to go or to be restarted.
-    for (const informer of [slices, brokers, topics]) {
+    for (const informer of [slices, shards, brokers, topics]) {
       informer.onChange(({ object }) => {
         const namespace = object.metadata.namespace ?? "default";
         const cluster = find(clusters, namespace, object.spec.cluster);
@@ -239,10 +245,11 @@ class BrokerClusterController {
     if (now.metadata.uid !== uid || now.spec.brokers !== cluster.spec.brokers) {
       throw new ConflictError(409, "Conflict", "the cluster has changed");
     }
-    const { items } = await kube.list(partitionSlices, namespace, {
-      labelSelector: `${CLUSTER_LABEL}=${name}`,
-    });
-    return planScaleDown(cluster.spec.brokers, present, items);
+    const ofCluster = { labelSelector: `${CLUSTER_LABEL}=${name}` };
+    const slices = await kube.list(partitionSlices, namespace, ofCluster);
+    const shards = await kube.list(leadershipShards, namespace, ofCluster);
+    const states = recordedStates(shards.items);
+    return planScaleDown(cluster.spec.brokers, present, slices.items, states);
   }
 
   /** Topics that have to have fewer replicas before brokers can go. */
@@ -310,7 +317,7 @@ class BrokerClusterController {
     const topics = [...this.#caches.topics.items().values()].filter(inNamespace);
     // Those of a topic that is gone go too.
     const slices = topics.flatMap(({ metadata }) => [...this.#caches.slicesOf(metadata.uid ?? "")]);
-    return interruptedTopics(replicatedPartitions(cluster, topics, slices));
+    return interruptedTopics(replicatedPartitions(cluster, topics, slices, this.#caches.states));
   }
 
   #isMoving(cluster: BrokerCluster): boolean {

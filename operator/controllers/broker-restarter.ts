@@ -1,10 +1,12 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { BrokerId } from "../../cluster/broker.ts";
+import { recordedStates } from "../../cluster/leadership-shard.ts";
 import { leaseName } from "../../cluster/names.ts";
 import {
   brokers,
   CLUSTER_LABEL,
   leases,
+  leadershipShards,
   partitionSlices,
   topics,
 } from "../../cluster/resources.ts";
@@ -98,8 +100,9 @@ export class BrokerRestarter {
       this.#lease(namespace, name),
     ]);
     if ((set.status?.observedGeneration ?? 0) < (set.metadata.generation ?? 0)) return undefined;
-    // Last, so that the in-sync replicas are no older than what else was read.
     const sliceList = await kube.list(partitionSlices, namespace, ofCluster);
+    // Last, so that the in-sync replicas are no older than what else was read.
+    const shardList = await kube.list(leadershipShards, namespace, ofCluster);
     const pods = podList.items.filter((pod) => ordinalOf(pod, set) !== undefined);
     const plan = planRollingRestart(
       rollingInputs({
@@ -109,6 +112,7 @@ export class BrokerRestarter {
         brokers: brokerList.items.filter(({ spec }) => spec.cluster === name),
         topics: topicList.items.filter(({ spec }) => spec.cluster === name),
         slices: sliceList.items,
+        states: recordedStates(shardList.items),
         lease,
       }),
     );

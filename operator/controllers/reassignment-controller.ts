@@ -1,9 +1,16 @@
 import { chosenReplicas } from "../../cluster/assignments.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import { recordedStates, type RecordedStates } from "../../cluster/leadership-shard.ts";
 import type { PartitionPlacement, PartitionSlice } from "../../cluster/partition-slice.ts";
 import { brokerObjectName } from "../../cluster/names.ts";
 import type { BalanceBroker } from "../../cluster/replica-balance.ts";
-import { brokerClusters, CLUSTER_LABEL, partitionSlices, topics } from "../../cluster/resources.ts";
+import {
+  brokerClusters,
+  CLUSTER_LABEL,
+  leadershipShards,
+  partitionSlices,
+  topics,
+} from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import { ConflictError, NotFoundError } from "../../kube/errors.ts";
 import { WorkQueue } from "../../kube/work-queue.ts";
@@ -75,7 +82,8 @@ class ReassignmentController {
     this.#caches.clusters.onChange(({ object }) => {
       look(object.metadata.namespace, object.metadata.name);
     });
-    for (const informer of [this.#caches.topics, this.#caches.slices, this.#caches.brokers]) {
+    const { topics: topicCache, slices, shards, brokers } = this.#caches;
+    for (const informer of [topicCache, slices, shards, brokers]) {
       informer.onChange(({ object }) => {
         look(object.metadata.namespace, object.spec.cluster);
       });
@@ -96,18 +104,21 @@ class ReassignmentController {
       cluster,
       [...this.#caches.topics.items().values()],
       [...this.#caches.slices.items().values()],
+      this.#caches.states,
     );
     const first = this.#plan(cached, brokers, spread);
     this.#tookMs = this.#options.scheduler.now() - began;
     if (first.changes.size > 0) {
       // Replicas may be taken away: decided on fresh lists.
+      const { kube } = this.#options;
+      const ofCluster = { labelSelector: `${CLUSTER_LABEL}=${name}` };
       const [topicList, sliceList] = await Promise.all([
-        this.#options.kube.list(topics, namespace),
-        this.#options.kube.list(partitionSlices, namespace, {
-          labelSelector: `${CLUSTER_LABEL}=${name}`,
-        }),
+        kube.list(topics, namespace),
+        kube.list(partitionSlices, namespace, ofCluster),
       ]);
-      const fresh = this.#topicsOf(cluster, topicList.items, sliceList.items);
+      const shardList = await kube.list(leadershipShards, namespace, ofCluster);
+      const states = recordedStates(shardList.items);
+      const fresh = this.#topicsOf(cluster, topicList.items, sliceList.items, states);
       await this.#write(namespace, fresh, this.#plan(fresh, brokers, spread));
       return;
     }
@@ -132,6 +143,7 @@ class ReassignmentController {
     cluster: BrokerCluster,
     all: readonly Topic[],
     slices: readonly PartitionSlice[],
+    states: RecordedStates,
   ): PlacedTopic[] {
     const byTopic = new Map<string, PartitionSlice[]>();
     for (const slice of slices) {
@@ -153,9 +165,7 @@ class ReassignmentController {
         id: metadata.uid ?? "",
         replicas: shape.replicas,
         placements,
-        states: own.flatMap(({ spec: { partitions }, status }) =>
-          partitions.map((_, at) => status?.partitions?.[at]),
-        ),
+        states: placements.map((_, at) => states.get(metadata.uid ?? "", at)),
         chosen: placements.map((_, at) =>
           chosenReplicas(spec.assignments, at, cluster.spec.brokers),
         ),
@@ -170,10 +180,10 @@ class ReassignmentController {
     { changes, moving, waiting }: Reassignment,
   ): Promise<void> {
     const { kube, logger } = this.#options;
-    for (const { topic, slices, plan } of placed) {
+    for (const { slices, plan } of placed) {
       const placements: readonly PartitionPlacement[] | undefined = changes.get(plan.id);
       if (placements === undefined) continue;
-      for (const write of planSlices(topic, slices, placements)) {
+      for (const write of planSlices(slices, placements)) {
         if (write.kind !== "update") continue;
         const { slice, partitions } = write;
         await kube.replace(partitionSlices, namespace, {

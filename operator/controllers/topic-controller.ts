@@ -11,8 +11,16 @@ import { WorkQueue } from "../../kube/work-queue.ts";
 import { SECOND, type Millis } from "../../lib/units.ts";
 import { type Caches, find, keyOf, splitKey } from "../caches.ts";
 import type { OperatorOptions } from "../operator.ts";
-import { placementsOf, planSlices, slicesOf, type SliceWrite } from "../plan/topic-slices.ts";
+import {
+  newSlice,
+  placementsOf,
+  planSlices,
+  sliceNameOf,
+  slicesOf,
+  type SliceWrite,
+} from "../plan/topic-slices.ts";
 import { topicShape, type TopicShape } from "../plan/topic-shape.ts";
+import type { ShardKeeper } from "./shard-keeper.ts";
 import { sameStatus } from "../status/same-status.ts";
 import { topicStatus, type TopicFinding, type TopicStatus } from "../status/topic-status.ts";
 
@@ -29,8 +37,12 @@ const BROKERS_WAIT: Millis = 15 * SECOND;
 const PAUSED = "forebay.dev/paused";
 
 /** Topic → PartitionSlices: where replicas live. Who leads is the brokers' affair. */
-export function startTopicController(options: OperatorOptions, caches: Caches): { stop(): void } {
-  const controller = new TopicController(options, caches);
+export function startTopicController(
+  options: OperatorOptions,
+  caches: Caches,
+  shards: ShardKeeper,
+): { stop(): void } {
+  const controller = new TopicController(options, caches, shards);
   controller.watch();
   return controller;
 }
@@ -38,6 +50,7 @@ export function startTopicController(options: OperatorOptions, caches: Caches): 
 class TopicController {
   readonly #options: OperatorOptions;
   readonly #caches: Caches;
+  readonly #shards: ShardKeeper;
   readonly #queue: WorkQueue;
   /** Placements that were written and may not be in the cache yet, by topic id and slice. */
   readonly #written = new Map<string, Map<string, readonly (readonly BrokerId[])[]>>();
@@ -48,9 +61,10 @@ class TopicController {
   /** Since when a cluster's brokers are waited for, by cluster key. */
   readonly #waitingSince = new Map<string, Millis>();
 
-  constructor(options: OperatorOptions, caches: Caches) {
+  constructor(options: OperatorOptions, caches: Caches, shards: ShardKeeper) {
     this.#options = options;
     this.#caches = caches;
+    this.#shards = shards;
     this.#queue = new WorkQueue({
       scheduler: options.scheduler,
       random: options.random,
@@ -90,11 +104,15 @@ class TopicController {
       const owner = object.metadata.ownerReferences?.find(({ kind }) => kind === "Topic");
       if (owner === undefined) return;
       const namespace = object.metadata.namespace ?? "default";
-      const key = `${namespace}/${owner.name}`;
       const topic = find(topicCache, namespace, owner.name);
-      if (type !== "DELETED" && topic !== undefined && isReady(topic)) {
-        this.#queue.addAfter(key, STATUS_SETTLE);
-      } else this.#queue.add(key);
+      if (type !== "DELETED" && topic !== undefined) this.#addChanged(topic);
+      else this.#queue.add(`${namespace}/${owner.name}`);
+    });
+    this.#caches.onStates((topicIds) => {
+      for (const topicId of topicIds) {
+        const topic = this.#caches.topicById(topicId);
+        if (topic !== undefined) this.#addChanged(topic);
+      }
     });
     clusters.onChange(({ object }) => {
       this.#addTopicsOf(object.metadata.namespace, object.metadata.name);
@@ -105,6 +123,12 @@ class TopicController {
         this.#addTopicsOf(object.metadata.namespace, object.spec.cluster);
       }
     });
+  }
+
+  /** Its partitions are otherwise than they were. */
+  #addChanged(topic: Topic): void {
+    if (isReady(topic)) this.#queue.addAfter(keyOf(topic), STATUS_SETTLE);
+    else this.#queue.add(keyOf(topic));
   }
 
   async #reconcile(key: string): Promise<void> {
@@ -141,7 +165,7 @@ class TopicController {
     // Where missing partitions would go is computed below, from the fresh list.
     const placed = placementsOf(cached);
     const isComplete = placed.length >= shape.partitions;
-    if (isComplete && planSlices(topic, cached, placed).length === 0) {
+    if (isComplete && planSlices(cached, placed).length === 0) {
       return { kind: "placed", shape };
     }
     const waiting = this.#waitsForBrokers(topic, cluster, shape);
@@ -218,38 +242,45 @@ class TopicController {
         if (own !== undefined) placements.push({ replicas: own });
       }
     }
-    return planSlices(topic, present, placements);
+    return planSlices(present, placements);
   }
 
   async #write(topic: Topic, namespace: string, write: SliceWrite): Promise<void> {
     const { kube, logger } = this.#options;
     const id = topic.metadata.uid ?? "";
+    const { partitions } = write;
+    let name: string;
     if (write.kind === "update") {
-      const { slice, partitions } = write;
+      const { slice } = write;
+      name = slice.metadata.name;
       await kube.replace(partitionSlices, namespace, {
         ...slice,
         spec: { ...slice.spec, partitions },
       });
     } else {
+      name = sliceNameOf(topic, write.firstPartition);
+      const { cluster } = topic.spec;
+      const shard = this.#shards.choose(namespace, cluster, name, partitions.length);
+      await this.#shards.ensure(namespace, cluster, shard);
+      const slice = newSlice(topic, write.firstPartition, partitions, shard);
       try {
-        await kube.create(partitionSlices, namespace, write.slice);
+        await kube.create(partitionSlices, namespace, slice);
         this.#createdAt.set(id, this.#options.scheduler.now());
       } catch (error) {
         if (!(error instanceof AlreadyExistsError)) throw error;
-        await this.#removeLeftover(namespace, write.slice);
+        await this.#removeLeftover(namespace, slice);
         throw error;
       }
     }
-    const partitions = write.kind === "update" ? write.partitions : write.slice.spec.partitions;
     const noted = this.#written.get(id) ?? new Map<string, readonly (readonly BrokerId[])[]>();
     noted.set(
-      write.slice.metadata.name,
+      name,
       partitions.map(({ replicas }) => replicas),
     );
     this.#written.set(id, noted);
     logger.info("partitions placed", {
       topic: keyOf(topic),
-      slice: write.slice.metadata.name,
+      slice: name,
       partitions: partitions.length,
     });
   }
@@ -340,7 +371,7 @@ class TopicController {
     slices: readonly PartitionSlice[],
   ): Promise<void> {
     const { kube, scheduler } = this.#options;
-    const status = topicStatus(topic, finding, slices, scheduler.wallNow());
+    const status = topicStatus(topic, finding, slices, this.#caches.states, scheduler.wallNow());
     if (sameStatus(topic.status, status) || this.#waitsForLeaders(topic, finding, status)) return;
     const namespace = topic.metadata.namespace ?? "default";
     try {

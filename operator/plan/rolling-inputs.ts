@@ -1,5 +1,6 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
+import type { RecordedStates } from "../../cluster/leadership-shard.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
 import {
   stayingReplicas,
@@ -25,6 +26,7 @@ export interface RollingObjects {
   readonly brokers: readonly BrokerObject[];
   readonly topics: readonly Topic[];
   readonly slices: readonly PartitionSlice[];
+  readonly states: RecordedStates;
   readonly lease: Lease | undefined;
 }
 
@@ -34,7 +36,7 @@ export function rollingInputs(objects: RollingObjects): RollingInputs {
   const holder = /^(\d+):\d+$/.exec(lease?.spec?.holderIdentity ?? "")?.[1];
   return {
     brokers: brokersOf(objects),
-    partitions: replicatedPartitions(cluster, objects.topics, objects.slices),
+    partitions: replicatedPartitions(cluster, objects.topics, objects.slices, objects.states),
     controller: holder === undefined ? undefined : Number(holder),
   };
 }
@@ -44,11 +46,12 @@ export function replicatedPartitions(
   cluster: BrokerCluster,
   topics: Iterable<Topic>,
   slices: Iterable<PartitionSlice>,
+  states: RecordedStates,
 ): ReplicatedPartition[] {
   const byId = new Map([...topics].map((topic) => [topic.metadata.uid, topic]));
   return [...slices]
     .filter(({ spec }) => spec.cluster === cluster.metadata.name)
-    .flatMap((slice) => partitionsOf(slice, cluster, byId.get(slice.spec.topicId)));
+    .flatMap((slice) => partitionsOf(slice, states, cluster, byId.get(slice.spec.topicId)));
 }
 
 /** Whether a pod was made from another template than the set has now. */
@@ -81,13 +84,14 @@ function brokersOf({ set, pods, brokers }: RollingObjects): RollingBroker[] {
 }
 
 function partitionsOf(
-  { spec, status }: PartitionSlice,
+  { spec }: PartitionSlice,
+  states: RecordedStates,
   cluster: BrokerCluster,
   topic: Topic | undefined,
 ): ReplicatedPartition[] {
   const minimum = minInSync(cluster, topic);
   return spec.partitions.map((placement, index) => {
-    const isr = status?.partitions?.[index]?.isr ?? [];
+    const isr = states.get(spec.topicId, spec.firstPartition + index)?.isr ?? [];
     const replicas = stayingReplicas(placement, isr);
     return {
       topic: spec.topic,

@@ -1,4 +1,5 @@
 import type { BrokerId } from "../../cluster/broker.ts";
+import type { RecordedStates } from "../../cluster/leadership-shard.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
 
 /** Replicas of the StatefulSet, and what keeps it from having fewer. */
@@ -18,13 +19,14 @@ export function planScaleDown(
   wanted: number,
   present: number,
   slices: readonly PartitionSlice[],
+  states: RecordedStates,
 ): ScaleDown {
   let needed = wanted;
   let held = 0;
   let example: ScaleDown["example"];
-  for (const { spec, status } of slices) {
+  for (const { spec } of slices) {
     for (const [index, { replicas }] of spec.partitions.entries()) {
-      const isr = status?.partitions?.[index]?.isr ?? [];
+      const isr = states.get(spec.topicId, spec.firstPartition + index)?.isr ?? [];
       for (const id of new Set([...replicas, ...isr])) {
         if (id < wanted || id >= present) continue;
         held++;

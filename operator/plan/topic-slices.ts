@@ -11,7 +11,11 @@ import { kafkaName } from "./topic-shape.ts";
 
 /** A write of a topic's slices. */
 export type SliceWrite =
-  | { readonly kind: "create"; readonly slice: PartitionSlice }
+  | {
+      readonly kind: "create";
+      readonly firstPartition: number;
+      readonly partitions: readonly PartitionPlacement[];
+    }
   /** `partitions` in place of those that `slice` has; a compare-and-swap on its resourceVersion. */
   | {
       readonly kind: "update";
@@ -44,7 +48,6 @@ export function placementsOf(slices: readonly PartitionSlice[]): PartitionPlacem
  * filled to 100 partitions, and only what differs is written.
  */
 export function planSlices(
-  topic: Topic,
   present: readonly PartitionSlice[],
   placements: readonly PartitionPlacement[],
 ): readonly SliceWrite[] {
@@ -53,7 +56,7 @@ export function planSlices(
     const partitions = placements.slice(first, first + PARTITIONS_PER_SLICE);
     const slice = present.find(({ spec }) => spec.firstPartition === first);
     if (slice === undefined) {
-      writes.push({ kind: "create", slice: newSlice(topic, first, partitions) });
+      writes.push({ kind: "create", firstPartition: first, partitions });
     } else if (!samePlacements(slice.spec.partitions, partitions)) {
       writes.push({ kind: "update", slice, partitions });
     }
@@ -61,17 +64,24 @@ export function planSlices(
   return writes;
 }
 
-function newSlice(
+/** Name of the slice of the topic that begins with this partition. */
+export function sliceNameOf(topic: Topic, firstPartition: number): string {
+  return sliceName(topic.metadata.name, firstPartition / PARTITIONS_PER_SLICE);
+}
+
+/** @param shard where its leaderships are recorded, for ever */
+export function newSlice(
   topic: Topic,
   firstPartition: number,
   partitions: readonly PartitionPlacement[],
+  shard: string,
 ): PartitionSlice {
   const { name, namespace, uid = "" } = topic.metadata;
   return {
     apiVersion: API_VERSION,
     kind: "PartitionSlice",
     metadata: {
-      name: sliceName(name, firstPartition / PARTITIONS_PER_SLICE),
+      name: sliceNameOf(topic, firstPartition),
       ...(namespace === undefined ? {} : { namespace }),
       labels: { [CLUSTER_LABEL]: topic.spec.cluster, [TOPIC_LABEL]: labelValue(name) },
       ownerReferences: [
@@ -89,6 +99,7 @@ function newSlice(
       cluster: topic.spec.cluster,
       topic: kafkaName(topic),
       topicId: uid,
+      shard,
       firstPartition,
       partitions,
     },

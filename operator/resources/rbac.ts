@@ -26,12 +26,8 @@ export function brokerRules(clusterName: string): readonly Rule[] {
       resources: ["clientquotas"],
       verbs: [...READ, "create", "update", "delete"],
     },
-    { apiGroups: [GROUP], resources: ["partitionslices"], verbs: READ },
-    {
-      apiGroups: [GROUP],
-      resources: ["partitionslices/status"],
-      verbs: ["get", "patch", "update"],
-    },
+    { apiGroups: [GROUP], resources: ["partitionslices", "leadershipshards"], verbs: READ },
+    { apiGroups: [GROUP], resources: ["leadershipshards/status"], verbs: ["get", "patch"] },
     { apiGroups: [GROUP], resources: ["brokers"], verbs: [...READ, "create", "patch", "update"] },
     { apiGroups: [GROUP], resources: ["brokers/status"], verbs: ["get", "patch", "update"] },
     // Lists and creations cannot be confined to a name.

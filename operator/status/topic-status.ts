@@ -1,3 +1,4 @@
+import type { RecordedStates } from "../../cluster/leadership-shard.ts";
 import { NO_LEADER, type PartitionSlice } from "../../cluster/partition-slice.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { EpochMillis } from "../../lib/units.ts";
@@ -13,17 +14,18 @@ export type TopicFinding =
   | { readonly kind: "waiting"; readonly reason: string; readonly message: string }
   | { readonly kind: "placed"; readonly shape: TopicShape };
 
-/** Finding and slices → status of the Topic (pure). */
+/** Finding, slices and what is recorded of their partitions → status of the Topic (pure). */
 export function topicStatus(
   topic: Topic,
   finding: TopicFinding,
   slices: readonly PartitionSlice[],
+  states: RecordedStates,
   wallNow: EpochMillis,
 ): TopicStatus {
   const shape = finding.kind === "placed" ? finding.shape : undefined;
   // Chosen replicas may be of any number.
   const replicas = topic.spec.assignments === undefined ? shape?.replicas : undefined;
-  const counts = countPartitions(slices, replicas);
+  const counts = countPartitions(slices, states, replicas);
   const before = topic.status;
   return {
     ...before,
@@ -72,15 +74,19 @@ interface Counts {
   readonly moving: number;
 }
 
-function countPartitions(slices: readonly PartitionSlice[], replicas: number | undefined): Counts {
+function countPartitions(
+  slices: readonly PartitionSlice[],
+  states: RecordedStates,
+  replicas: number | undefined,
+): Counts {
   let partitions = 0;
   let offline = 0;
   let underReplicated = 0;
   let moving = 0;
-  for (const { spec, status } of slices) {
+  for (const { spec } of slices) {
     for (const [index, placement] of spec.partitions.entries()) {
       partitions++;
-      const state = status?.partitions?.[index];
+      const state = states.get(spec.topicId, spec.firstPartition + index);
       if (state === undefined || state.leader === NO_LEADER) offline++;
       const adding = placement.adding ?? [];
       const staying = placement.replicas.filter((id) => !adding.includes(id));

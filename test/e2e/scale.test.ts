@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { Kafka, logLevel } from "kafkajs";
-import { brokerClusters, partitionSlices } from "../../cluster/resources.ts";
+import { brokerClusters } from "../../cluster/resources.ts";
 import type { createKubeClient } from "../../kube/client.ts";
 import { ConflictError } from "../../kube/errors.ts";
 import { eventually, LocalCluster } from "../support/local-cluster.ts";
+import { recordedSlices } from "../support/recorded-slices.ts";
 
 type Kube = ReturnType<typeof createKubeClient>;
 
@@ -29,12 +30,12 @@ function settled(kube: Kube, brokers: number): Promise<ReadonlyMap<number, numbe
       const { status } = await kube.get(brokerClusters, "default", "local");
       if (status?.readyBrokers !== brokers || status.balancedBrokers !== brokers) return undefined;
       if (status.brokers !== brokers) return undefined;
-      const { items } = await kube.list(partitionSlices, "default");
+      const slices = await recordedSlices(kube, "default");
       const counts = new Map<number, number>();
-      for (const { spec, status: records } of items) {
+      for (const { spec, states } of slices) {
         for (const [at, { replicas, adding, removing }] of spec.partitions.entries()) {
           if (adding !== undefined || removing !== undefined) return undefined;
-          if (records?.partitions?.[at]?.isr.length !== replicas.length) return undefined;
+          if (states[at]?.isr.length !== replicas.length) return undefined;
           for (const id of replicas) counts.set(id, (counts.get(id) ?? 0) + 1);
         }
       }

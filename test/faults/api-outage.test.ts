@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { type Kube, whole } from "../../bench/load/local.ts";
-import { partitionSlices } from "../../cluster/resources.ts";
 import { seededRandom } from "../../lib/random.ts";
 import { MINUTE, SECOND } from "../../lib/units.ts";
 import { lastLogLines, LocalCluster } from "../support/local-cluster.ts";
+import { recordedSlices } from "../support/recorded-slices.ts";
 import { ApiProxy, MOODS } from "./api-proxy.ts";
 import { Load } from "./load.ts";
 import { pause } from "./world.ts";
@@ -13,12 +13,12 @@ const { API_MINUTES = "1.5", API_SEED = "3" } = process.env;
 
 /** Leader and leader epoch of every partition. */
 async function leaders(kube: Kube): Promise<Record<string, string>> {
-  const { items } = await kube.list(partitionSlices, "default");
+  const slices = await recordedSlices(kube, "default");
   return Object.fromEntries(
-    items.flatMap(({ metadata, status }) =>
-      (status?.partitions ?? []).map(({ leader, leaderEpoch }, at) => [
+    slices.flatMap(({ metadata, states }) =>
+      states.map((state, at) => [
         `${metadata.name}/${at}`,
-        `broker ${leader} in epoch ${leaderEpoch}`,
+        `broker ${state?.leader} in epoch ${state?.leaderEpoch}`,
       ]),
     ),
   );

@@ -10,6 +10,7 @@ import { Load } from "./load.ts";
 import { Network } from "./network.ts";
 import { mountSmall, unmount } from "./volumes.ts";
 import { pause, type World } from "./world.ts";
+import { recordedSlices } from "../support/recorded-slices.ts";
 
 export interface RunOptions {
   readonly seed: number;
@@ -137,16 +138,8 @@ async function brokenInvariants(kube: Kube): Promise<string[]> {
 
 /** Who leads what, for a report of what went wrong. */
 async function stateOf(kube: Kube): Promise<string[]> {
-  const { items } = await kube.list(
-    {
-      group: "forebay.dev",
-      version: "v1alpha1",
-      plural: "partitionslices",
-      kind: "PartitionSlice",
-    },
-    "default",
-  );
-  return items.map((slice) => JSON.stringify(slice));
+  const slices = await recordedSlices(kube, "default");
+  return slices.map((slice) => JSON.stringify(slice));
 }
 
 function clock(at: Millis): string {

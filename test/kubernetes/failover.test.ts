@@ -180,9 +180,9 @@ describe("failover on Kubernetes", function () {
         const slices = await operations.slices("orders");
         const spared = which === "any" ? undefined : await controller();
         const leaders = slices
-          .flatMap(({ status }) => status?.partitions ?? [])
-          .map((one) => one.leader)
-          .filter((id) => id !== null && id !== undefined && id !== spared);
+          .flatMap(({ states }) => states)
+          .map((one) => one?.leader)
+          .filter((id) => id !== undefined && id !== spared);
         const ids = [...new Set(leaders)].sort();
         const id = ids[run % ids.length];
         return id === undefined ? undefined : podNamed(`${CLUSTER}-${id}`);
@@ -195,8 +195,8 @@ describe("failover on Kubernetes", function () {
   async function outOfSync(id: number): Promise<void> {
     await eventually(
       async () =>
-        (await operations.slices()).every(({ status }) =>
-          status?.partitions?.every(({ isr }) => !isr.includes(id)),
+        (await operations.slices()).every(({ states }) =>
+          states.every((state) => state?.isr.includes(id) === false),
         )
           ? true
           : undefined,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
-import { brokerClusters, partitionSlices, topics } from "../../cluster/resources.ts";
+import { brokerClusters, topics } from "../../cluster/resources.ts";
 import { realScheduler, sleep } from "../../lib/clock.ts";
 import { podObjects, type PodObject } from "../../operator/resources/workloads.ts";
 import { eventually } from "../support/local-cluster.ts";
@@ -12,6 +12,7 @@ import {
 } from "./support/cluster.ts";
 import { Load } from "./support/load.ts";
 import { nodeOf, restartsOf } from "./support/pods.ts";
+import { isInSync, recordedSlices } from "../support/recorded-slices.ts";
 
 const NAMESPACE = "forebay-operations";
 const OPERATOR_NAMESPACE = "forebay-system";
@@ -94,7 +95,8 @@ describe("brokers on Kubernetes", function () {
 
   it("leave the API alone at rest, but for the Leases", async () => {
     const versions = async (): Promise<string> => {
-      const kinds = "sts,pod,pvc,svc,cm,sa,role,rolebinding,pdb,netpol,bc,ftopic,pslice,fbroker";
+      const kinds =
+        "sts,pod,pvc,svc,cm,sa,role,rolebinding,pdb,netpol,bc,ftopic,pslice,lshard,fbroker";
       const columns = "custom-columns=K:.kind,N:.metadata.name,V:.metadata.resourceVersion";
       return kubernetes.kubectl("-n", NAMESPACE, "get", kinds, "-o", columns);
     };
@@ -164,8 +166,8 @@ describe("brokers on Kubernetes", function () {
     try {
       await eventually(
         async () =>
-          (await slicesOf()).every(({ status }) =>
-            status?.partitions?.every(({ isr }) => !isr.includes(id)),
+          (await slicesOf()).every(({ states }) =>
+            states.every((state) => state?.isr.includes(id) === false),
           )
             ? true
             : undefined,
@@ -289,7 +291,7 @@ describe("brokers on Kubernetes", function () {
   /** Something happens to a broker that leads; afterwards all is whole again, and publishers had no long gap. */
   async function story(name: string, act: (pod: PodObject) => Promise<void>): Promise<void> {
     await whole();
-    const leader = (await slicesOf())[0]?.status?.partitions?.[0]?.leader ?? 0;
+    const leader = (await slicesOf())[0]?.states[0]?.leader ?? 0;
     const victim = (await podsOf()).find((pod) => pod.metadata.name === `${CLUSTER}-${leader}`);
     assert.ok(victim !== undefined);
     const restarts = restartsOf(victim);
@@ -329,12 +331,7 @@ describe("brokers on Kubernetes", function () {
         );
         if (cluster.status?.readyBrokers !== BROKERS) return undefined;
         const slices = await slicesOf();
-        const inSync = slices.every((slice) =>
-          slice.spec.partitions.every(
-            ({ replicas }, at) => slice.status?.partitions?.[at]?.isr.length === replicas.length,
-          ),
-        );
-        return inSync && slices.length > 0 ? true : undefined;
+        return slices.every(isInSync) && slices.length > 0 ? true : undefined;
       },
       "all replicas in sync",
       120_000,
@@ -364,7 +361,7 @@ describe("brokers on Kubernetes", function () {
   }
 
   async function slicesOf() {
-    return (await kubernetes.kube.list(partitionSlices, NAMESPACE)).items;
+    return recordedSlices(kubernetes.kube, NAMESPACE);
   }
 
   async function podsOf(): Promise<readonly PodObject[]> {

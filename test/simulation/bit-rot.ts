@@ -148,9 +148,9 @@ export class BitRot {
   /** What a live in-sync replica beside this one has on stable storage. */
   #stableElsewhere(id: number, topicId: string, partition: number): number {
     let best = 0;
-    for (const { spec, status } of this.#cluster.slices()) {
+    for (const { spec, states } of this.#cluster.slices()) {
       if (spec.topicId !== topicId) continue;
-      for (const other of status?.partitions?.[partition - spec.firstPartition]?.isr ?? []) {
+      for (const other of states[partition - spec.firstPartition]?.isr ?? []) {
         if (other === id || this.#cluster.at(other).volumeLost) continue;
         const log = this.#cluster.at(other).broker?.replicas?.byTopicId(topicId, partition)?.log;
         best = Math.max(best, log?.stableOffset ?? 0);

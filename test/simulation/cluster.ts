@@ -2,7 +2,15 @@ import { Broker } from "../../broker/broker.ts";
 import { BrokerConfig } from "../../broker/config.ts";
 import { StorageError } from "../../broker/log/storage.ts";
 import { SupersededError } from "../../broker/controller/registration.ts";
-import { API_VERSION, brokerClusters, partitionSlices, topics } from "../../cluster/resources.ts";
+import { type LeadershipShard, recordKey, stateText } from "../../cluster/leadership-shard.ts";
+import {
+  API_VERSION,
+  brokerClusters,
+  leadershipShards,
+  partitionSlices,
+  topics,
+} from "../../cluster/resources.ts";
+import { type RecordedSlice, withStates } from "../support/recorded-slices.ts";
 import type { BrokerObject } from "../../cluster/broker.ts";
 import { NO_LEADER, type PartitionSlice } from "../../cluster/partition-slice.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
@@ -15,7 +23,7 @@ import { ObjectStore } from "../../local/api/object-store.ts";
 import { startOperator, type Operator } from "../../operator/operator.ts";
 import { MemoryStorage } from "../support/memory-storage.ts";
 import { BitRot } from "./bit-rot.ts";
-import { checkRecordedChange, text } from "./checkers/recorded-state.ts";
+import { checkRecordedChange } from "./checkers/recorded-state.ts";
 import type { Report } from "./checkers/report.ts";
 import type { SimClock } from "./clock.ts";
 import type { History } from "./history.ts";
@@ -97,8 +105,9 @@ export class SimCluster {
     this.kube = new SimKube(clock, seededRandom(random.below(2 ** 31)), this.store);
     this.store.onChange(({ resource, object, old, type }) => {
       if (resource === "apps/statefulsets" && type !== "DELETED") this.#setPods(object);
-      if (!resource.endsWith("partitionslices") || type !== "MODIFIED" || old === undefined) return;
-      this.#checkChange(old as PartitionSlice, object as PartitionSlice);
+      if (!resource.endsWith("leadershipshards") || type !== "MODIFIED" || old === undefined)
+        return;
+      this.#checkChange(old as LeadershipShard, object as LeadershipShard);
     });
     this.brokers = Array.from({ length: shape.brokers }, (_, id) => ({
       id,
@@ -363,9 +372,12 @@ export class SimCluster {
     }
   }
 
-  /** The slices as they are recorded. */
-  slices(): PartitionSlice[] {
-    return this.store.list(partitionSlices, NAMESPACE) as PartitionSlice[];
+  /** The slices, with the states of their partitions as they are recorded. */
+  slices(): RecordedSlice[] {
+    return withStates(
+      this.store.list(partitionSlices, NAMESPACE) as PartitionSlice[],
+      this.store.list(leadershipShards, NAMESPACE) as LeadershipShard[],
+    );
   }
 
   /** Every partition of every topic has a leader, all of its replicas in sync, and nothing is being moved. */
@@ -376,9 +388,9 @@ export class SimCluster {
       const count = placed.reduce((sum, { spec }) => sum + spec.partitions.length, 0);
       if (count !== partitions) return false;
     }
-    return slices.every(({ spec, status }) =>
+    return slices.every(({ spec, states }) =>
       spec.partitions.every(({ replicas, adding, removing }, index) => {
-        const state = status?.partitions?.[index];
+        const state = states[index];
         if (state === undefined || state.leader === NO_LEADER) return false;
         if (adding !== undefined || removing !== undefined) return false;
         return replicas.every((replica) => state.isr.includes(replica));
@@ -399,17 +411,17 @@ export class SimCluster {
 
   /** No partition counts on the broker: it is in no ISR and no ELR. */
   isOutsideEverywhere(id: number): boolean {
-    return this.slices().every(({ status }) =>
-      (status?.partitions ?? []).every(({ isr, elr }) => !isr.includes(id) && !elr.includes(id)),
+    return this.slices().every(({ states }) =>
+      states.every((state) => state?.isr.includes(id) !== true && state?.elr.includes(id) !== true),
     );
   }
 
   describe(): string {
     return this.slices()
-      .flatMap(({ spec, status }) =>
+      .flatMap(({ spec, states }) =>
         spec.partitions.map(({ replicas }, index) => {
-          const state = status?.partitions?.[index];
-          const what = state === undefined ? "no record" : text(state);
+          const state = states[index];
+          const what = state === undefined ? "no record" : stateText(state);
           return `${spec.topic}-${spec.firstPartition + index} on ${replicas.join(",")} ${what}`;
         }),
       )
@@ -431,13 +443,22 @@ export class SimCluster {
     });
   }
 
-  #checkChange(before: PartitionSlice, after: PartitionSlice): void {
-    checkRecordedChange(before, after, this.#report, this.volumesLost > 0);
-    for (const [index, state] of (after.status?.partitions ?? []).entries()) {
-      const old = before.status?.partitions?.[index];
-      if (old?.partitionEpoch === state.partitionEpoch) continue;
-      const where = `${after.spec.topic}-${after.spec.firstPartition + index}`;
-      this.#history.add(`${where} ${old === undefined ? "new" : text(old)} -> ${text(state)}`);
+  #checkChange(before: LeadershipShard, after: LeadershipShard): void {
+    const names = new Map(
+      (this.store.list(partitionSlices, NAMESPACE) as PartitionSlice[]).flatMap(({ spec }) =>
+        spec.partitions.map((_, index): [string, string] => {
+          const partition = spec.firstPartition + index;
+          return [recordKey(spec.topicId, partition), `${spec.topic}-${partition}`];
+        }),
+      ),
+    );
+    const old = before.status?.partitions ?? {};
+    const now = after.status?.partitions ?? {};
+    checkRecordedChange(old, now, (key) => names.get(key), this.#report, this.volumesLost > 0);
+    for (const [key, text] of Object.entries(now)) {
+      const previous = old[key];
+      if (previous === text) continue;
+      this.#history.add(`${names.get(key) ?? key} ${previous ?? "new"} -> ${text}`);
     }
   }
 }

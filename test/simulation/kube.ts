@@ -135,7 +135,7 @@ export class SimKube implements WatchConditions {
           if (this.slowListsMs > 0) await sleep(this.#clock, this.slowListsMs);
           return list;
         });
-        return resource.plural !== "partitionslices"
+        return resource.plural !== "leadershipshards"
           ? listed
           : listed.then((list) => {
               this.#stateReads.set(process, Math.max(sentAt, this.lastStateRead(process)));

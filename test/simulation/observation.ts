@@ -1,5 +1,4 @@
 import type { BrokerObject } from "../../cluster/broker.ts";
-import type { PartitionSlice } from "../../cluster/partition-slice.ts";
 import { HighWatermarkChecker } from "./checkers/high-watermark.ts";
 import { InSyncReplicasChecker } from "./checkers/in-sync-replicas.ts";
 import type { Report } from "./checkers/report.ts";
@@ -25,8 +24,8 @@ export function observe(options: {
     cluster.onceLost.has(id),
   );
   const recordedIsr = (topicId: string, partition: number): readonly number[] => {
-    for (const { spec, status } of cluster.slices()) {
-      const state = status?.partitions?.[partition - spec.firstPartition];
+    for (const { spec, states } of cluster.slices()) {
+      const state = states[partition - spec.firstPartition];
       if (spec.topicId === topicId && state !== undefined) return state.isr;
     }
     return [];
@@ -69,8 +68,9 @@ export function observe(options: {
   };
   cluster.store.onChange(({ resource, object, old, type }) => {
     if (type === "DELETED") return;
-    if (resource.endsWith("/partitionslices")) members.look(object as PartitionSlice);
-    else if (resource.endsWith("/brokers")) {
+    if (resource.endsWith("/leadershipshards")) {
+      for (const slice of cluster.slices()) members.look(slice);
+    } else if (resource.endsWith("/brokers")) {
       volumes.changed(old as BrokerObject | undefined, object as BrokerObject);
       cluster.registered(object as BrokerObject);
     }

@@ -1,4 +1,5 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
+import { shardName } from "../../cluster/names.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
 import {
   API_VERSION,
@@ -24,6 +25,7 @@ import { createCaches } from "../../operator/caches.ts";
 import { startBrokerClusterController } from "../../operator/controllers/broker-cluster-controller.ts";
 import { events } from "../../operator/resources/workloads.ts";
 import { FakePods } from "./fake-pods.ts";
+import { recordStates } from "./recorded-slices.ts";
 import { VirtualScheduler } from "./virtual-scheduler.ts";
 
 export const NAMESPACE = "default";
@@ -211,6 +213,7 @@ export class ClusterWorld {
         cluster: NAME,
         topic: name,
         topicId: topic.metadata.uid ?? "",
+        shard: shardName(NAME, 0),
         firstPartition: 0,
         partitions: replicas.map((each) => ({ replicas: each })),
       },
@@ -229,14 +232,7 @@ export class ClusterWorld {
       elr: [],
       partitionEpoch: 0,
     }));
-    await this.do(
-      this.kube.replace(
-        partitionSlices,
-        NAMESPACE,
-        { ...slice, status: { partitions } },
-        { subresource: "status" },
-      ),
-    );
+    await this.do(recordStates(this.kube, NAMESPACE, slice, partitions));
   }
 
   /** Where a topic's partitions are to be. */

@@ -5,7 +5,7 @@ import {
   type PartitionSlice,
   type PartitionState,
 } from "../../cluster/partition-slice.ts";
-import { brokers, partitionSlices } from "../../cluster/resources.ts";
+import { brokers, leadershipShards, partitionSlices } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { ConflictError, NotFoundError } from "../../kube/errors.ts";
 import { createInformer, type Informer } from "../../kube/informer.ts";
@@ -14,6 +14,7 @@ import { WorkQueue } from "../../kube/work-queue.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
+import { recordStates, withStates } from "./recorded-slices.ts";
 
 /** Between what is to be and the next step towards it, in virtual milliseconds. */
 const STEP = 60;
@@ -73,19 +74,18 @@ export class FakeElections {
     const running = items
       .filter(({ status }) => status?.state === "running")
       .map(({ spec }) => spec.id);
-    const before = slice.status?.partitions ?? [];
+    const [{ states: before } = { states: [] }] = withStates(
+      [slice],
+      (await kube.list(leadershipShards, namespace)).items,
+    );
     const after = slice.spec.partitions.map((placement, at) =>
       next(placement, before[at], running),
     );
     const partitions = after.filter((state) => state !== undefined);
     if (partitions.length < after.length) return;
     if (JSON.stringify(partitions) === JSON.stringify(before)) return;
-    await kube.replace(
-      partitionSlices,
-      namespace,
-      { ...slice, status: { partitions } },
-      { subresource: "status" },
-    );
+    await recordStates(kube, namespace, slice, partitions);
+    this.#queue.addAfter(name, STEP);
   }
 }
 

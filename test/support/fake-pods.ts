@@ -1,6 +1,7 @@
 import { API_VERSION, BROKER_ID_LABEL, brokers, CLUSTER_LABEL } from "../../cluster/resources.ts";
 import { NO_LEADER, type PartitionState } from "../../cluster/partition-slice.ts";
-import { partitionSlices } from "../../cluster/resources.ts";
+import { leadershipShards, partitionSlices } from "../../cluster/resources.ts";
+import { parseState, recordKey, stateText } from "../../cluster/leadership-shard.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
 import { createInformer } from "../../kube/informer.ts";
@@ -159,19 +160,27 @@ export class FakePods {
     change: (isr: readonly number[], replicas: readonly number[]) => readonly number[],
   ): Promise<void> {
     const { kube, namespace } = this.#options;
-    const { items } = await kube.list(partitionSlices, namespace);
+    const { items } = await kube.list(leadershipShards, namespace);
     for (const { metadata } of items) {
       for (;;) {
-        const slice = await kube.get(partitionSlices, namespace, metadata.name).catch(ignore);
-        if (slice === undefined) break;
-        const partitions = (slice.status?.partitions ?? []).map((state, at) =>
-          withIsr(state, change(state.isr, slice.spec.partitions[at]?.replicas ?? [])),
-        );
+        const shard = await kube.get(leadershipShards, namespace, metadata.name).catch(ignore);
+        if (shard === undefined) break;
+        const slices = await kube.list(partitionSlices, namespace);
+        const partitions: Record<string, string> = { ...shard.status?.partitions };
+        for (const { spec } of slices.items) {
+          for (const [at, { replicas }] of spec.partitions.entries()) {
+            const key = recordKey(spec.topicId, spec.firstPartition + at);
+            const text = partitions[key];
+            if (text === undefined) continue;
+            const state = parseState(text);
+            partitions[key] = stateText(withIsr(state, change(state.isr, replicas)));
+          }
+        }
         try {
           await kube.replace(
-            partitionSlices,
+            leadershipShards,
             namespace,
-            { ...slice, status: { partitions } },
+            { ...shard, status: { partitions } },
             { subresource: "status" },
           );
           break;

@@ -10,7 +10,8 @@ import {
 } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { ListenerSpec } from "../../cluster/listeners.ts";
-import { sliceName } from "../../cluster/names.ts";
+import { shardName, sliceName } from "../../cluster/names.ts";
+import { ensureShard } from "./recorded-slices.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { realScheduler, type Scheduler, type Timer } from "../../lib/clock.ts";
 import type { Storage } from "../../broker/log/storage.ts";
@@ -161,6 +162,8 @@ export function placeTopics(
   };
   const place = async (topic: Topic): Promise<void> => {
     const replicas = Math.min(topic.spec.replicas ?? 3, brokers);
+    const shard = shardName(cluster, 0);
+    await ensureShard(kube, namespace, { cluster, shard });
     await kube.create(partitionSlices, namespace, {
       apiVersion: API_VERSION,
       kind: "PartitionSlice",
@@ -181,6 +184,7 @@ export function placeTopics(
         cluster,
         topic: topic.spec.topicName ?? topic.metadata.name,
         topicId: topic.metadata.uid ?? "",
+        shard,
         firstPartition: 0,
         partitions: Array.from({ length: topic.spec.partitions ?? 1 }, (_, p) => ({
           replicas: Array.from({ length: replicas }, (_unused, r) => (p + r) % brokers),

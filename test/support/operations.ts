@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { BrokerId } from "../../cluster/broker.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
-import { brokerClusters, brokers, partitionSlices, topics } from "../../cluster/resources.ts";
+import { brokerClusters, brokers, topics } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi, Resource } from "../../kube/api.ts";
 import { ConflictError, NotFoundError } from "../../kube/errors.ts";
@@ -10,6 +10,7 @@ import type { Condition, KubeObject } from "../../kube/objects.ts";
 import { podObjects, volumeClaims, type PodObject } from "../../operator/resources/workloads.ts";
 import { eventually } from "./local-cluster.ts";
 import { ReplicaArrivals } from "./replica-arrivals.ts";
+import { type RecordedSlice, recordedSlices } from "./recorded-slices.ts";
 
 /** A cluster on `forebay local` or on a real Kubernetes, with a publisher that runs all the time. */
 export interface OperationsWorld {
@@ -186,10 +187,10 @@ export class Operations {
     return kube.get(brokerClusters, namespace, cluster);
   }
 
-  async slices(topic?: string): Promise<readonly PartitionSlice[]> {
+  async slices(topic?: string): Promise<readonly RecordedSlice[]> {
     const { kube, namespace } = this.#world;
-    const { items } = await kube.list(partitionSlices, namespace);
-    return items.filter(({ spec }) => topic === undefined || spec.topic === topic);
+    const slices = await recordedSlices(kube, namespace);
+    return slices.filter(({ spec }) => topic === undefined || spec.topic === topic);
   }
 
   makeTopic(name: string, spec: Omit<Topic["spec"], "cluster">): Promise<Topic> {
@@ -244,12 +245,10 @@ function leastMoves(
   return lacking.reduce((sum, one) => sum + one, 0);
 }
 
-function isWhole({ spec, status }: PartitionSlice): boolean {
+function isWhole({ spec, states }: RecordedSlice): boolean {
   return spec.partitions.every(
     ({ replicas, adding, removing }, at) =>
-      adding === undefined &&
-      removing === undefined &&
-      status?.partitions?.[at]?.isr.length === replicas.length,
+      adding === undefined && removing === undefined && states[at]?.isr.length === replicas.length,
   );
 }
 

@@ -1,5 +1,11 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
-import { API_VERSION, brokerClusters, partitionSlices, topics } from "../../cluster/resources.ts";
+import {
+  API_VERSION,
+  brokerClusters,
+  leadershipShards,
+  partitionSlices,
+  topics,
+} from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi, Resource } from "../../kube/api.ts";
 import { ConflictError, NotFoundError } from "../../kube/errors.ts";
@@ -15,6 +21,7 @@ import { FakeElections } from "./fake-elections.ts";
 import { FakePods } from "./fake-pods.ts";
 import { mortalApi, type Fate } from "./mortal-api.ts";
 import { VirtualScheduler } from "./virtual-scheduler.ts";
+import { withStates } from "./recorded-slices.ts";
 
 export const NAMESPACE = "default";
 export const CLUSTER = "c";
@@ -194,12 +201,12 @@ export class OperatorWorld {
         ({ spec, status }) =>
           status?.brokers === spec.brokers && status.balancedBrokers === spec.brokers,
       ) &&
-      this.all(partitionSlices).every(({ spec, status }) =>
+      withStates(this.all(partitionSlices), this.all(leadershipShards)).every(({ spec, states }) =>
         spec.partitions.every(
           ({ replicas, adding, removing }, at) =>
             adding === undefined &&
             removing === undefined &&
-            replicas.every((id) => status?.partitions?.[at]?.isr.includes(id) === true),
+            replicas.every((id) => states[at]?.isr.includes(id) === true),
         ),
       )
     );

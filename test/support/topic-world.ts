@@ -3,7 +3,8 @@ import { MetadataImage } from "../../broker/metadata/image.ts";
 import { MetadataWatcher } from "../../broker/metadata/watcher.ts";
 import { TopicAdmin } from "../../broker/topic-admin.ts";
 import type { BrokerId } from "../../cluster/broker.ts";
-import { sliceName, topicObjectName } from "../../cluster/names.ts";
+import { shardName, sliceName, topicObjectName } from "../../cluster/names.ts";
+import { recordStates } from "./recorded-slices.ts";
 import type { PartitionPlacement } from "../../cluster/partition-slice.ts";
 import {
   API_VERSION,
@@ -121,6 +122,7 @@ export class TopicWorld {
           cluster: CLUSTER,
           topic: name,
           topicId: topic.metadata.uid ?? "",
+          shard: shardName(CLUSTER, 0),
           firstPartition: 0,
           partitions: placements,
         },
@@ -133,14 +135,7 @@ export class TopicWorld {
       elr: [],
       partitionEpoch: 0,
     }));
-    await scheduler.until(
-      kube.replace(
-        partitionSlices,
-        NAMESPACE,
-        { ...slice, status: { partitions } },
-        { subresource: "status" },
-      ),
-    );
+    await scheduler.until(recordStates(kube, NAMESPACE, slice, partitions));
     await scheduler.advance(10);
     return topic;
   }

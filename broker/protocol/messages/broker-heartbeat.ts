@@ -22,8 +22,8 @@ export const brokerHeartbeatRequest = defineMessage(
     wantShutDown: boolean("0+"),
     offlineLogDirs: array("1+", uuid("0+"), { tag: 0 }),
     cordonedLogDirs: nullableArray("2+", uuid("0+"), { nullable: "2+", tag: 1, default: null }),
-    // The newest resourceVersion of a PartitionSlice that the sender knows of; also in the answer.
-    newestSliceVersion: int64("0+", { tag: FIRST_OWN_TAG }),
+    // The newest resourceVersion of a LeadershipShard that the sender knows of; also in the answer.
+    newestShardVersion: int64("0+", { tag: FIRST_OWN_TAG }),
   },
 );
 export type BrokerHeartbeatRequest = MessageOf<typeof brokerHeartbeatRequest>;
@@ -36,7 +36,7 @@ export const brokerHeartbeatResponse = defineMessage(
     isCaughtUp: boolean("0+"),
     isFenced: boolean("0+", { default: true }),
     shouldShutDown: boolean("0+"),
-    newestSliceVersion: int64("0+", { tag: FIRST_OWN_TAG }),
+    newestShardVersion: int64("0+", { tag: FIRST_OWN_TAG }),
   },
 );
 export type BrokerHeartbeatResponse = MessageOf<typeof brokerHeartbeatResponse>;

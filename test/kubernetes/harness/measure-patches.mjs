@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 // Usage: measure-patches.mjs [OBJECTS [PARTITIONS [CHANGES]]]
-// (KUBECONFIG names the cluster; crds/partitionslices.yaml of the repository must be applied)
-// How many compare-and-swaps of PartitionSlices' status the API server takes a second, as a failover sends them: one JSON
-// Patch for each of OBJECTS (2000) slices of PARTITIONS (6) partitions, of which CHANGES (2) get another leader; so many at
+// (KUBECONFIG names the cluster; crds/leadership-shards.yaml of the repository must be applied)
+// How many compare-and-swaps of LeadershipShards' status the API server takes a second, as a failover sends them: one JSON
+// Patch for each of OBJECTS (120) shards of PARTITIONS (100) partitions, of which CHANGES (33) get another leader; so many at
 // a time, and with so many watchers, as the line says. Keeps what it makes in a namespace of its own, and removes it.
 import { readFileSync } from "node:fs";
 import https from "node:https";
 
-const [objects = 2000, partitions = 6, changes = 2] = process.argv.slice(2).map(Number);
+const [objects = 120, partitions = 100, changes = 33] = process.argv.slice(2).map(Number);
 const WATCHERS = 5;
 // A namespace that was deleted takes a while to go.
 const space = `measure-patches-${process.pid}`;
@@ -17,7 +17,7 @@ const ca = Buffer.from(kubeconfig.match(/certificate-authority-data: ([^\s}]+)/)
 const authorization = `Bearer ${kubeconfig.match(/token: (\w+)/)[1]}`;
 const options = { host: server.hostname, port: server.port, ca };
 const namespace = `/api/v1/namespaces/${space}`;
-const slices = `/apis/forebay.dev/v1alpha1/namespaces/${space}/partitionslices`;
+const shards = `/apis/forebay.dev/v1alpha1/namespaces/${space}/leadershipshards`;
 
 function call(agent, method, path, body, type = "application/json") {
   return new Promise((resolve, reject) => {
@@ -38,7 +38,7 @@ function call(agent, method, path, body, type = "application/json") {
 
 function watch() {
   const headers = { authorization };
-  const request = https.request({ ...options, path: `${slices}?watch=true`, headers }, (response) => {
+  const request = https.request({ ...options, path: `${shards}?watch=true`, headers }, (response) => {
     response.resume();
   });
   request.on("error", () => {});
@@ -58,43 +58,39 @@ async function inParallel(width, act) {
   return (performance.now() - began) / 1000;
 }
 
-const nameOf = (at) => `slice-${String(at).padStart(5, "0")}`;
-const state = (leader, epoch) => ({ leader, leaderEpoch: epoch, isr: [0, 1, 2], elr: [], partitionEpoch: epoch });
+const nameOf = (at) => `shard-${String(at).padStart(5, "0")}`;
+// Topics of six partitions, as many as it takes.
+const keyOf = (index) => `00112233-4455-6677-8899-${String(Math.floor(index / 6)).padStart(12, "0")}.${index % 6}`;
+const state = (leader, epoch) => `${leader}/${epoch} isr 0,1,2 #${epoch}`;
 const admin = new https.Agent({ keepAlive: true });
 await call(admin, "POST", "/api/v1/namespaces", { metadata: { name: space } }).catch(() => {});
 const made = await inParallel(16, (agent, at) =>
-  call(agent, "POST", slices, {
+  call(agent, "POST", shards, {
     apiVersion: "forebay.dev/v1alpha1",
-    kind: "PartitionSlice",
+    kind: "LeadershipShard",
     metadata: { name: nameOf(at) },
-    spec: {
-      cluster: "c",
-      topic: nameOf(at),
-      topicId: "00112233-4455-6677-8899-aabbccddeeff",
-      firstPartition: 0,
-      partitions: Array.from({ length: partitions }, () => ({ replicas: [0, 1, 2] })),
-    },
+    spec: { cluster: "c" },
   }),
 );
-console.log(`${objects} slices created in ${made.toFixed(2)} s, 16 at a time: ${(objects / made).toFixed(0)} a second`);
+console.log(`${objects} shards created in ${made.toFixed(2)} s, 16 at a time: ${(objects / made).toFixed(0)} a second`);
 const watchers = Array.from({ length: WATCHERS }, watch);
-const all = Array.from({ length: partitions }, () => state(0, 0));
+const all = Object.fromEntries(Array.from({ length: partitions }, (_, index) => [keyOf(index), state(0, 0)]));
 await inParallel(16, (agent, at) =>
-  call(agent, "PATCH", `${slices}/${nameOf(at)}/status`, [{ op: "add", path: "/status", value: { partitions: all } }], "application/json-patch+json"),
+  call(agent, "PATCH", `${shards}/${nameOf(at)}/status`, [{ op: "add", path: "/status", value: { partitions: all } }], "application/json-patch+json"),
 );
 let epoch = 0;
 for (const width of [4, 16, 32]) {
   const before = epoch++;
   const seconds = await inParallel(width, (agent, at) => {
     const patch = Array.from({ length: changes }, (_, index) => [
-      { op: "test", path: `/status/partitions/${index}/partitionEpoch`, value: before },
-      { op: "replace", path: `/status/partitions/${index}`, value: state(epoch % 3, epoch) },
+      { op: "test", path: `/status/partitions/${keyOf(index)}`, value: state(before % 3, before) },
+      { op: "replace", path: `/status/partitions/${keyOf(index)}`, value: state(epoch % 3, epoch) },
     ]).flat();
-    return call(agent, "PATCH", `${slices}/${nameOf(at)}/status`, patch, "application/json-patch+json");
+    return call(agent, "PATCH", `${shards}/${nameOf(at)}/status`, patch, "application/json-patch+json");
   });
   const rate = objects / seconds;
   console.log(
-    `${objects} slices, ${width} at a time, ${WATCHERS} watchers: ${seconds.toFixed(2)} s, ${rate.toFixed(0)} patches and ${(rate * changes).toFixed(0)} leaderships a second`,
+    `${objects} shards, ${width} at a time, ${WATCHERS} watchers: ${seconds.toFixed(2)} s, ${rate.toFixed(0)} patches and ${(rate * changes).toFixed(0)} leaderships a second`,
   );
 }
 for (const one of watchers) one.destroy();

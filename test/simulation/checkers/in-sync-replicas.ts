@@ -3,6 +3,7 @@ import {
   type PartitionSlice,
   type PartitionState,
 } from "../../../cluster/partition-slice.ts";
+import type { RecordedSlice } from "../../support/recorded-slices.ts";
 import type { ReplicaLog, ReplicaObserver } from "../replicas.ts";
 import type { Report } from "./report.ts";
 
@@ -41,13 +42,13 @@ export class InSyncReplicasChecker {
 
   /** A client was told that its batch is committed. */
   acknowledged(
-    slice: PartitionSlice,
+    slice: RecordedSlice,
     index: number,
     baseOffset: number,
     count: number,
     minInSyncReplicas: number,
   ): void {
-    const state = slice.status?.partitions?.[index];
+    const state = slice.states[index];
     const placement = slice.spec.partitions[index];
     if (state === undefined || placement === undefined || baseOffset < 0) return;
     const where = whereOf(slice, index);
@@ -81,9 +82,10 @@ export class InSyncReplicasChecker {
     if (lastOffset > (this.#acked.get(where)?.lastOffset ?? -1)) this.#acked.set(where, acked);
   }
 
-  /** A slice was written, or a replica recovered. */
-  look(slice: PartitionSlice): void {
-    for (const [index, state] of (slice.status?.partitions ?? []).entries()) {
+  /** Records of a slice's partitions were written, or a replica recovered. */
+  look(slice: RecordedSlice): void {
+    for (const [index, state] of slice.states.entries()) {
+      if (state === undefined) continue;
       const where = whereOf(slice, index);
       const acked = this.#acked.get(where);
       if (acked !== undefined) this.#members(where, nameOf(slice, index), state, acked);

@@ -1,26 +1,30 @@
-import type { PartitionSlice, PartitionState } from "../../../cluster/partition-slice.ts";
+import { parseState, type PartitionStates } from "../../../cluster/leadership-shard.ts";
 import { NO_LEADER } from "../../../cluster/partition-slice.ts";
 import type { Report } from "./report.ts";
 
 /**
- * C1, C2, C4, C5 on every change of a PartitionSlice's status.
+ * C1, C2, C4, C5 on every change of a LeadershipShard's status.
+ * @param nameOf a partition for people, by its key; undefined once its topic is gone
  * @param mayEmpty whether a broker's volume was lost, which is the one reason for an ISR to lose its last member (C5)
  */
 export function checkRecordedChange(
-  before: PartitionSlice,
-  after: PartitionSlice,
+  before: PartitionStates,
+  after: PartitionStates,
+  nameOf: (key: string) => string | undefined,
   report: Report,
   volumesLost: boolean,
 ): void {
-  const { topic, firstPartition } = after.spec;
-  const old = before.status?.partitions ?? [];
-  const now = after.status?.partitions ?? [];
-  if (now.length < old.length) report("C1", `${topic}: records of partitions went away`);
-  for (const [index, next] of now.entries()) {
-    const previous = old[index];
-    if (previous === undefined || same(previous, next)) continue;
-    const where = `${topic}-${firstPartition + index}`;
-    const change = `${text(previous)} -> ${text(next)}`;
+  for (const key of Object.keys(before)) {
+    const name = after[key] === undefined ? nameOf(key) : undefined;
+    if (name !== undefined) report("C1", `${name}: its record went away`);
+  }
+  for (const [key, text] of Object.entries(after)) {
+    const old = before[key];
+    if (old === undefined || old === text) continue;
+    const previous = parseState(old);
+    const next = parseState(text);
+    const where = nameOf(key) ?? key;
+    const change = `${old} -> ${text}`;
     if (next.partitionEpoch !== previous.partitionEpoch + 1) report("C1", `${where}: ${change}`);
     if (next.leaderEpoch < previous.leaderEpoch) report("C2", `${where}: ${change}`);
     const moved = next.leader !== previous.leader;
@@ -34,14 +38,4 @@ export function checkRecordedChange(
       report("C5", `${where}: ${change}`);
     }
   }
-}
-
-function same(a: PartitionState, b: PartitionState): boolean {
-  return a.partitionEpoch === b.partitionEpoch && text(a) === text(b);
-}
-
-export function text(state: PartitionState): string {
-  const { leader, leaderEpoch, isr, elr, partitionEpoch } = state;
-  const elrText = elr.length === 0 ? "" : ` elr ${elr.join(",")}`;
-  return `[${leader}/${leaderEpoch} isr ${isr.join(",")}${elrText} #${partitionEpoch}]`;
 }

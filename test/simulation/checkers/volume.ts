@@ -1,5 +1,6 @@
 import type { BrokerObject } from "../../../cluster/broker.ts";
-import type { PartitionSlice } from "../../../cluster/partition-slice.ts";
+import type { PartitionState } from "../../../cluster/partition-slice.ts";
+import type { RecordedSlice } from "../../support/recorded-slices.ts";
 import type { Report } from "./report.ts";
 
 /**
@@ -8,11 +9,11 @@ import type { Report } from "./report.ts";
  */
 export class VolumeChecker {
   readonly #report: Report;
-  readonly #slices: () => readonly PartitionSlice[];
+  readonly #slices: () => readonly RecordedSlice[];
   /** Partition epoch by partition, as recorded when each broker last bumped its epoch. */
   readonly #registered = new Map<number, ReadonlyMap<string, number>>();
 
-  constructor(report: Report, slices: () => readonly PartitionSlice[]) {
+  constructor(report: Report, slices: () => readonly RecordedSlice[]) {
     this.#report = report;
     this.#slices = slices;
   }
@@ -42,11 +43,11 @@ export class VolumeChecker {
 
   *#partitionsOf(id: number): Generator<{
     readonly name: string;
-    readonly state: NonNullable<NonNullable<PartitionSlice["status"]>["partitions"]>[number];
+    readonly state: PartitionState;
   }> {
-    for (const { spec, status } of this.#slices()) {
+    for (const { spec, states } of this.#slices()) {
       for (const [index, placement] of spec.partitions.entries()) {
-        const state = status?.partitions?.[index];
+        const state = states[index];
         if (state === undefined) continue;
         if (!placement.replicas.includes(id) && !state.isr.includes(id)) continue;
         yield { name: `${spec.topic}-${String(spec.firstPartition + index)}`, state };

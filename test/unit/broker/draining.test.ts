@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import type { PartitionSlice } from "../../../cluster/partition-slice.ts";
-import { leases, partitionSlices, topics } from "../../../cluster/resources.ts";
+import type { PartitionState } from "../../../cluster/partition-slice.ts";
+import { leases, topics } from "../../../cluster/resources.ts";
 import type { KubeApi } from "../../../kube/api.ts";
 import { ForbiddenError } from "../../../kube/errors.ts";
 import { type InProcessCluster, startInProcessCluster } from "../../support/in-process-cluster.ts";
 import { eventually } from "../../support/local-cluster.ts";
+import { recordedSlices } from "../../support/recorded-slices.ts";
 
 const NAMESPACE = "default";
 const BASE_PORT = 21_660;
@@ -44,8 +45,8 @@ describe("a broker that is told to stop", () => {
       spec: { cluster: "test", partitions: PARTITIONS },
     });
     await eventually(async () => {
-      const partitions = (await slice())?.status?.partitions ?? [];
-      return partitions.length === PARTITIONS && partitions.every(({ isr }) => isr.length === 3)
+      const partitions = await states();
+      return partitions.length === PARTITIONS && partitions.every((one) => one?.isr.length === 3)
         ? true
         : undefined;
     }, "all in sync");
@@ -55,8 +56,8 @@ describe("a broker that is told to stop", () => {
     await cluster.stop();
   });
 
-  async function slice(): Promise<PartitionSlice | undefined> {
-    return (await cluster.kube.list(partitionSlices, NAMESPACE)).items[0];
+  async function states(): Promise<readonly (PartitionState | undefined)[]> {
+    return (await recordedSlices(cluster.kube, NAMESPACE))[0]?.states ?? [];
   }
 
   async function controller(): Promise<number> {
@@ -74,8 +75,7 @@ describe("a broker that is told to stop", () => {
         const victim = who === "the controller" ? holder : (holder + 1) % 3;
         if (rights !== "with its rights") refused.add(victim);
         await cluster.brokers[victim]?.drain();
-        const partitions = (await slice())?.status?.partitions ?? [];
-        const leaders = partitions.map(({ leader }) => leader);
+        const leaders = (await states()).map((state) => state?.leader ?? -1);
         assert.ok(
           leaders.every((leader) => leader !== victim && leader >= 0),
           leaders.join(),

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { startAdminServer } from "../../../broker/admin/server.ts";
-import type { RecordedPartition } from "../../../broker/metadata/image.ts";
+import type { RecordedPartition } from "../../../broker/metadata/partition-records.ts";
 import { restartGate, type RestartGate } from "../../../broker/restart-gate.ts";
 import type { PartitionPlacement } from "../../../cluster/partition-slice.ts";
-import { partitionSlices, topics } from "../../../cluster/resources.ts";
+import { topics } from "../../../cluster/resources.ts";
 import { MetricsRegistry } from "../../../lib/metrics.ts";
 import { startInProcessCluster } from "../../support/in-process-cluster.ts";
 import { eventually } from "../../support/local-cluster.ts";
+import { recordedSlices } from "../../support/recorded-slices.ts";
 
 const BASE_PORT = 21_560;
 
@@ -21,8 +22,9 @@ function record(
     topic,
     topicId: topic,
     partition: 0,
+    key: `${topic}.0`,
     slice: topic,
-    index: 0,
+    shard: "c-leaders-0000",
     placement: own,
     state: { leader: inSync[0] ?? -1, leaderEpoch: 0, isr: inSync, elr: [], partitionEpoch: 0 },
   };
@@ -131,8 +133,8 @@ describe("a broker's side of the restart gate", () => {
         spec: { cluster: "test", partitions: 4, minInSyncReplicas: 2 },
       });
       await eventually(async () => {
-        const { items } = await cluster.kube.list(partitionSlices, "default");
-        return items[0]?.status?.partitions?.every(({ isr }) => isr.length === 3) || undefined;
+        const [slice] = await recordedSlices(cluster.kube, "default");
+        return slice?.states.every((state) => state?.isr.length === 3) || undefined;
       }, "all in sync");
       await becomes(0, 0, 0);
       await cluster.brokers[2]?.drain();

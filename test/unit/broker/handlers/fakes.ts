@@ -31,6 +31,8 @@ import type { BrokerServices } from "../../../../broker/services.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+import { shardOf, statesOf } from "../../../support/recorded-slices.ts";
+import { shardName } from "../../../../cluster/names.ts";
 
 export const TOPIC_ID = "00112233-4455-6677-8899-aabbccddeeff";
 
@@ -267,22 +269,24 @@ export class HandlerWorld {
         cluster: "test",
         topic: name,
         topicId,
+        shard: shardName("test", 0),
         firstPartition: 0,
         partitions: partitions.map(({ placement }) => placement ?? { replicas: [0] }),
       },
-      status: {
-        partitions: partitions.map(({ placement, state }) => ({
-          leader: placement?.replicas[0] ?? 0,
-          leaderEpoch: 0,
-          isr: placement?.replicas ?? [0],
-          elr: [],
-          partitionEpoch: 0,
-          ...state,
-        })),
-      },
     };
+    const states = partitions.map(({ placement, state }) => ({
+      leader: placement?.replicas[0] ?? 0,
+      leaderEpoch: 0,
+      isr: placement?.replicas ?? [0],
+      elr: [],
+      partitionEpoch: 0,
+      ...state,
+    }));
+    // Below 0 for one that nobody has recorded yet.
+    const recorded = states.map((state) => (state.partitionEpoch < 0 ? undefined : state));
     this.image.absorbTopic(topic);
     this.image.absorbSlice(slice);
+    this.image.absorbShard(shardOf("test", statesOf(topicId, recorded)));
   }
 
   /** The broker under test has a replica of it. */

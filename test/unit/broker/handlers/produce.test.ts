@@ -4,6 +4,7 @@ import { handleProduce } from "../../../../broker/handlers/produce.ts";
 import { ErrorCode, errorName } from "../../../../broker/protocol/error-codes.ts";
 import { produceRequest, produceResponse } from "../../../../broker/protocol/messages/produce.ts";
 import { ask, HandlerWorld, TOPIC_ID } from "./fakes.ts";
+import { shardOf, statesOf } from "../../../support/recorded-slices.ts";
 
 /** Led by broker 1 in epoch 7; broker 0, which is asked, is its follower. */
 function worldOf(leader = 1): HandlerWorld {
@@ -109,21 +110,8 @@ describe("produce tells the leader to one who asked another broker (KIP-951)", (
     const world = worldOf(0);
     const hosted = world.host("a", 0);
     hosted.committed = () => {
-      world.image.absorbSlice({
-        apiVersion: "forebay.dev/v1alpha1",
-        kind: "PartitionSlice",
-        metadata: { name: "a-0", generation: 1 },
-        spec: {
-          cluster: "test",
-          topic: "a",
-          topicId: TOPIC_ID,
-          firstPartition: 0,
-          partitions: [{ replicas: [1, 0] }, { replicas: [1] }],
-        },
-        status: {
-          partitions: [{ leader: 1, leaderEpoch: 8, isr: [1], elr: [], partitionEpoch: 1 }],
-        },
-      });
+      const state = { leader: 1, leaderEpoch: 8, isr: [1], elr: [], partitionEpoch: 1 };
+      world.image.absorbShard(shardOf("test", statesOf(TOPIC_ID, [state])));
       return Promise.reject(new ProtocolError(ErrorCode.NOT_LEADER_OR_FOLLOWER));
     };
     const answer = await ask(world, handleProduce, produceRequest, produceResponse, 12, {

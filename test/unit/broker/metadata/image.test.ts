@@ -3,6 +3,7 @@ import { MetadataImage } from "../../../../broker/metadata/image.ts";
 import { API_VERSION } from "../../../../cluster/resources.ts";
 import type { PartitionSlice } from "../../../../cluster/partition-slice.ts";
 import type { Topic } from "../../../../cluster/topic.ts";
+import { shardOf } from "../../../support/recorded-slices.ts";
 
 function topic(uid: string, generation: number, config: Record<string, string> = {}): Topic {
   return {
@@ -22,6 +23,7 @@ function slice(topicId: string): PartitionSlice {
       cluster: "c",
       topic: "orders",
       topicId,
+      shard: "c-leaders-0000",
       firstPartition: 0,
       partitions: [{ replicas: [0] }],
     },
@@ -68,7 +70,7 @@ describe("the metadata image", () => {
     image.absorbTopic(topic("a", 1, { "retention.ms": "1" }));
     image.absorbSlice(slice("a"));
     const first = image.topics.get("orders")?.config;
-    image.absorbSlice({ ...slice("a"), status: { partitions: [] } });
+    image.absorbShard(shardOf("c", {}));
     assert.equal(image.topics.get("orders")?.config, first);
     image.absorbTopic(topic("a", 2, { "retention.ms": "2" }));
     assert.equal(image.topics.get("orders")?.config.get("retention.ms"), "2");

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { MetadataImage } from "../../../../broker/metadata/image.ts";
 import { StaleWatch } from "../../../../broker/metadata/stale-watch.ts";
 import { MetadataWatcher } from "../../../../broker/metadata/watcher.ts";
-import type { PartitionSlice } from "../../../../cluster/partition-slice.ts";
-import { API_VERSION, CLUSTER_LABEL, partitionSlices } from "../../../../cluster/resources.ts";
+import { leadershipShards } from "../../../../cluster/resources.ts";
 import type { KubeApi } from "../../../../kube/api.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
 import { createMemoryKubeApi } from "../../../../local/api/memory-kube-api.ts";
 import { ObjectStore } from "../../../../local/api/object-store.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+import { shardOf } from "../../../support/recorded-slices.ts";
 
 describe("a watch that brings nothing", () => {
   it("is noticed when it lacks for a second what others know", () => {
@@ -61,24 +61,12 @@ describe("a watch that brings nothing", () => {
     void watcher.start();
     await scheduler.advance(100);
     silent = true;
-    const slice: PartitionSlice = {
-      apiVersion: API_VERSION,
-      kind: "PartitionSlice",
-      metadata: { name: "t-000", labels: { [CLUSTER_LABEL]: "c" } },
-      spec: {
-        cluster: "c",
-        topic: "t",
-        topicId: "an id",
-        firstPartition: 0,
-        partitions: [{ replicas: [0] }],
-      },
-    };
-    const { metadata } = store.create(partitionSlices, "default", slice);
+    const { metadata } = store.create(leadershipShards, "default", shardOf("c", {}));
     await scheduler.advance(60_000);
-    assert.equal(image.slices.size, 0, "nobody has said that there is anything");
-    image.heardOfSliceVersion(Number(metadata.resourceVersion));
+    assert.equal(image.shards.size, 0, "nobody has said that there is anything");
+    image.heardOfShardVersion(Number(metadata.resourceVersion));
     await scheduler.advance(1500);
-    assert.equal(image.slices.size, 1);
+    assert.equal(image.shards.size, 1);
     watcher.stop();
   });
 });

@@ -16,7 +16,9 @@ import { seededRandom } from "../../../../lib/random.ts";
 import { createMemoryKubeApi, type KubeCall } from "../../../../local/api/memory-kube-api.ts";
 import { ObjectStore } from "../../../../local/api/object-store.ts";
 import { createCaches } from "../../../../operator/caches.ts";
+import { ShardKeeper } from "../../../../operator/controllers/shard-keeper.ts";
 import { startTopicController } from "../../../../operator/controllers/topic-controller.ts";
+import { recordStates } from "../../../support/recorded-slices.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 
 const NAMESPACE = "default";
@@ -51,9 +53,12 @@ class World {
       brokerImage: "forebay",
     };
     const caches = createCaches(options);
-    const controller = startTopicController(options, caches);
+    const shards = new ShardKeeper(options, caches);
+    shards.watch();
+    const controller = startTopicController(options, caches, shards);
     caches.start();
     this.#stops.push(
+      () => shards.stop(),
       () => controller.stop(),
       () => caches.stop(),
     );
@@ -120,16 +125,9 @@ class World {
     const slice = await this.do(this.kube.get(partitionSlices, NAMESPACE, name));
     const partitions = slice.spec.partitions.map(({ replicas }): PartitionState => {
       const isr = replicas.filter((id) => !lost.includes(id));
-      return { leader: isr[0] ?? -1, leaderEpoch: 0, isr, elr: [], partitionEpoch: 0 };
+      return { leader: isr[0] ?? -1, leaderEpoch: 0, isr, elr: [], partitionEpoch: lost.length };
     });
-    await this.do(
-      this.kube.replace(
-        partitionSlices,
-        NAMESPACE,
-        { ...slice, status: { partitions } },
-        { subresource: "status" },
-      ),
-    );
+    await this.do(recordStates(this.kube, NAMESPACE, slice, partitions));
   }
 
   async condition(name: string): Promise<string> {

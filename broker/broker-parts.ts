@@ -139,9 +139,9 @@ export function assemble(foundation: Foundation): BrokerParts {
       contact.lapse();
     },
     reads: () => refresh.reads,
-    newestShardVersion: () => image.newestShardVersion,
-    onShardVersion: (version) => {
-      image.heardOfShardVersion(version);
+    newest: () => image.newest,
+    onNewest: (newest) => {
+      image.heardOf(newest);
     },
     onSuperseded: () =>
       environment.panic(new SupersededError("a newer process has this broker's id")),
@@ -219,6 +219,7 @@ export function assemble(foundation: Foundation): BrokerParts {
     topicAdmin,
     groups,
     controller,
+    watcher,
     elections: new ElectionRequests({ image, store, scheduler, topicRules }),
     fetchSessions: new FetchSessionCache(
       config.number("max.incremental.fetch.session.cache.slots"),

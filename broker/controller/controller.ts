@@ -9,6 +9,7 @@ import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import type { RecordedPartition } from "../metadata/partition-records.ts";
+import { NOTHING_SEEN, type NewestVersions } from "../metadata/stale-watch.ts";
 import type { BrokerImage } from "../metadata/view.ts";
 import type { Network } from "../network/frame-channel.ts";
 import type { LeadershipStore } from "../replication/leadership-store.ts";
@@ -57,8 +58,8 @@ export interface HeartbeatAnswer {
   /** False: leaderships may have moved while the broker was taken for dead, and it has not read the state since. */
   readonly isCaughtUp: boolean;
   readonly shouldShutDown: boolean;
-  /** The newest version of a LeadershipShard that any broker has told of. */
-  readonly newestShardVersion: number;
+  /** What any broker has told of. */
+  readonly newest: NewestVersions;
 }
 
 const TICK_MS = 100;
@@ -161,9 +162,9 @@ export class Controller {
     epoch: number,
     wantsToStop: boolean,
     reads = 0,
-    newestShardVersion = 0,
+    newest = NOTHING_SEEN,
   ): HeartbeatAnswer {
-    this.#options.image.heardOfShardVersion(newestShardVersion);
+    this.#options.image.heardOf(newest);
     if (!this.#active) return this.#refusal(this.#resigned ? "resigned" : "not-controller");
     const { scheduler, image, logger } = this.#options;
     const now = scheduler.now();
@@ -180,18 +181,18 @@ export class Controller {
       isFenced: image.brokers.get(id)?.fenced ?? true,
       isCaughtUp: !this.#sessions.behind(id),
       shouldShutDown: wantsToStop && this.#drained(id),
-      newestShardVersion: image.newestShardVersion,
+      newest: image.newest,
     };
   }
 
   #refusal(errorCode: HeartbeatAnswer["errorCode"]): HeartbeatAnswer {
-    const { newestShardVersion } = this.#options.image;
+    const { newest } = this.#options.image;
     return {
       errorCode,
       isFenced: true,
       isCaughtUp: true,
       shouldShutDown: false,
-      newestShardVersion,
+      newest,
     };
   }
 

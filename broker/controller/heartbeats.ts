@@ -12,6 +12,7 @@ import {
 } from "../protocol/messages/broker-heartbeat.ts";
 import type { Contact } from "../replication/contact.ts";
 import type { Holder } from "./controller-lease.ts";
+import type { NewestVersions } from "../metadata/stale-watch.ts";
 
 const HEARTBEAT_VERSION = 0;
 
@@ -37,11 +38,11 @@ export interface HeartbeatOptions {
   readonly onBehind: () => void;
   /** How often this broker has read the recorded state: its metadata position. */
   readonly reads: () => number;
-  /** A newer process has registered with this broker's id. */
-  /** The newest version of a LeadershipShard that is known here. */
-  readonly newestShardVersion: () => number;
+  /** The newest versions that are known here. */
+  readonly newest: () => NewestVersions;
   /** The controller's. */
-  readonly onShardVersion: (version: number) => void;
+  readonly onNewest: (newest: NewestVersions) => void;
+  /** A newer process has registered with this broker's id. */
   readonly onSuperseded: () => void;
   readonly onShouldShutDown: () => void;
 }
@@ -172,6 +173,7 @@ export class HeartbeatSender {
     const { scheduler, self, epoch, sessionTimeoutMs, contact } = this.#options;
     const sentAt = scheduler.now();
     this.#awaiting = true;
+    const newest = this.#options.newest();
     client.send(
       brokerHeartbeatRequest,
       brokerHeartbeatResponse,
@@ -182,7 +184,8 @@ export class HeartbeatSender {
         currentMetadataOffset: this.#options.reads(),
         wantFence: false,
         wantShutDown: this.#wantsToStop,
-        newestShardVersion: this.#options.newestShardVersion(),
+        newestShardVersion: newest.shards,
+        newestSliceVersion: newest.slices,
       },
       sessionTimeoutMs,
       (answer) => {
@@ -201,7 +204,10 @@ export class HeartbeatSender {
   }
 
   #answered(answer: BrokerHeartbeatResponse, controller: Holder): void {
-    this.#options.onShardVersion(answer.newestShardVersion);
+    this.#options.onNewest({
+      shards: answer.newestShardVersion,
+      slices: answer.newestSliceVersion,
+    });
     switch (answer.errorCode) {
       case ErrorCode.NONE:
         if (answer.isFenced) this.#options.onFenced();

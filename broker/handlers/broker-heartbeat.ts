@@ -22,16 +22,13 @@ export const handleBrokerHeartbeat: Handler<
   BrokerHeartbeatRequest,
   InputOf<typeof brokerHeartbeatResponse>
 > = ({ services, connection }, request) => {
-  const { controller } = services;
-  const { brokerId, brokerEpoch, wantShutDown, currentMetadataOffset, newestShardVersion } =
-    request;
-  const answer = controller.heartbeat(
-    brokerId,
-    brokerEpoch,
-    wantShutDown,
-    currentMetadataOffset,
-    newestShardVersion,
-  );
+  const { controller, watcher } = services;
+  const { brokerId, brokerEpoch, wantShutDown, currentMetadataOffset } = request;
+  watcher.heardOfBroker(brokerId, brokerEpoch);
+  const answer = controller.heartbeat(brokerId, brokerEpoch, wantShutDown, currentMetadataOffset, {
+    shards: request.newestShardVersion,
+    slices: request.newestSliceVersion,
+  });
   if (connection !== undefined && !watched.has(connection)) {
     watched.add(connection);
     connection.whenClosed(() => {
@@ -43,6 +40,7 @@ export const handleBrokerHeartbeat: Handler<
     isCaughtUp: answer.isCaughtUp,
     isFenced: answer.isFenced,
     shouldShutDown: answer.shouldShutDown,
-    newestShardVersion: answer.newestShardVersion,
+    newestShardVersion: answer.newest.shards,
+    newestSliceVersion: answer.newest.slices,
   };
 };

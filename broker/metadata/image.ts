@@ -13,6 +13,7 @@ import {
   type ShardImage,
   type SliceImage,
 } from "./partition-records.ts";
+import { NOTHING_SEEN, type NewestVersions } from "./stale-watch.ts";
 import type { BrokerImage, MetadataView, PartitionImage, TopicImage } from "./view.ts";
 
 /** Which records an absorbed object changed. */
@@ -41,8 +42,7 @@ export class MetadataImage implements MetadataView {
   /** What brokers have registered, without the listeners from outside. */
   readonly #registered = new Map<BrokerId, readonly BrokerEndpoint[]>();
   readonly #records = new PartitionRecords();
-  /** The newest resourceVersion of any shard that this broker, or another one that told it, has seen. */
-  #newestShardVersion = 0;
+  #newest = NOTHING_SEEN;
   readonly #topicObjects = new Map<string, Topic>();
   /** Of which copy of its object each broker's entry is. */
   readonly #brokerVersions = new Map<
@@ -91,17 +91,23 @@ export class MetadataImage implements MetadataView {
     return this.#records;
   }
 
-  get newestShardVersion(): number {
-    return this.#newestShardVersion;
+  get newest(): NewestVersions {
+    return this.#newest;
   }
 
-  /** Another broker has seen this version of a shard. */
-  heardOfShardVersion(version: number): void {
-    this.#newestShardVersion = Math.max(this.#newestShardVersion, version);
+  /** Another broker has seen these versions. */
+  heardOf({ shards, slices }: NewestVersions): void {
+    const known = this.#newest;
+    if (shards <= known.shards && slices <= known.slices) return;
+    this.#newest = {
+      shards: Math.max(known.shards, shards),
+      slices: Math.max(known.slices, slices),
+    };
   }
 
   /** A copy of a slice from a watch, a list, a read or the answer to a write. */
   absorbSlice(object: PartitionSlice): void {
+    this.heardOf({ ...NOTHING_SEEN, slices: versionNumber(object.metadata.resourceVersion) });
     this.#follow(this.#records.absorbSlice(object));
   }
 
@@ -112,7 +118,7 @@ export class MetadataImage implements MetadataView {
 
   /** A copy of a shard, likewise. */
   absorbShard(object: LeadershipShard): void {
-    this.heardOfShardVersion(versionNumber(object.metadata.resourceVersion));
+    this.heardOf({ ...NOTHING_SEEN, shards: versionNumber(object.metadata.resourceVersion) });
     this.#follow(this.#records.absorbShard(object));
   }
 

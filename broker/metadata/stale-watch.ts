@@ -1,5 +1,13 @@
 import type { Millis } from "../../lib/units.ts";
 
+/** The newest resourceVersion of any object of a kind that this broker, or another one that told it, has seen; 0 at first. */
+export interface NewestVersions {
+  readonly shards: number;
+  readonly slices: number;
+}
+
+export const NOTHING_SEEN: NewestVersions = { shards: 0, slices: 0 };
+
 /** Between the answer to a write and its event; twice as long after each attempt to catch up that came to nothing. */
 const PATIENCE_MS: Millis = 1000;
 const LONGEST_PATIENCE_MS: Millis = 60_000;

@@ -1,4 +1,4 @@
-import type { BrokerObject } from "../../cluster/broker.ts";
+import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { LeadershipShard } from "../../cluster/leadership-shard.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
@@ -27,10 +27,15 @@ import { STALE_WATCH_LOOK_MS, StaleWatch } from "./stale-watch.ts";
 export class MetadataWatcher {
   readonly #informers: Informer<KubeObject>[] = [];
   readonly #shards: Informer<LeadershipShard>;
+  readonly #slices: Informer<PartitionSlice>;
   readonly #image: MetadataImage;
   readonly #scheduler: Scheduler;
   readonly #logger: Logger;
-  readonly #stale = new StaleWatch();
+  readonly #staleShards = new StaleWatch();
+  readonly #staleSlices = new StaleWatch();
+  readonly #staleEpochs = new StaleWatch();
+  /** The newest that was heard of each. */
+  readonly #brokerEpochs = new Map<BrokerId, number>();
   #stopped = false;
 
   constructor(options: {
@@ -73,7 +78,7 @@ export class MetadataWatcher {
       this.#informers.push(informer);
       return informer;
     };
-    watch<PartitionSlice>(
+    this.#slices = watch<PartitionSlice>(
       partitionSlices,
       ofCluster,
       (slice) => {
@@ -131,12 +136,29 @@ export class MetadataWatcher {
     this.#look();
   }
 
+  /**
+   * A broker has said which epoch it is registered with. A controller whose watch has missed that would never see it run,
+   * however often it is told.
+   */
+  heardOfBroker(id: BrokerId, epoch: number): void {
+    this.#brokerEpochs.set(id, Math.max(epoch, this.#brokerEpochs.get(id) ?? -1));
+  }
+
   #look(): void {
     if (this.#stopped) return;
-    const position = versionNumber(this.#shards.newest);
-    const known = this.#image.newestShardVersion;
-    if (this.#stale.look(position, known, this.#scheduler.now())) {
-      this.#logger.warn("watches bring nothing: listing again", { position, known });
+    const now = this.#scheduler.now();
+    const { shards, slices } = this.#image.newest;
+    let unseen = 0;
+    for (const [id, epoch] of this.#brokerEpochs) {
+      if ((this.#image.brokers.get(id)?.epoch ?? -1) < epoch) unseen++;
+    }
+    const stale = [
+      this.#staleShards.look(versionNumber(this.#shards.newest), shards, now),
+      this.#staleSlices.look(versionNumber(this.#slices.newest), slices, now),
+      this.#staleEpochs.look(0, unseen, now),
+    ];
+    if (stale.includes(true)) {
+      this.#logger.warn("watches bring nothing: listing again", { shards, slices, unseen });
       // What has happened to one connection has most likely happened to all.
       for (const informer of this.#informers) informer.relist();
     }

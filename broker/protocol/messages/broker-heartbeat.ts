@@ -22,8 +22,9 @@ export const brokerHeartbeatRequest = defineMessage(
     wantShutDown: boolean("0+"),
     offlineLogDirs: array("1+", uuid("0+"), { tag: 0 }),
     cordonedLogDirs: nullableArray("2+", uuid("0+"), { nullable: "2+", tag: 1, default: null }),
-    // The newest resourceVersion of a LeadershipShard that the sender knows of; also in the answer.
+    // The newest resourceVersions of LeadershipShards and PartitionSlices that the sender knows of; also in the answer.
     newestShardVersion: int64("0+", { tag: FIRST_OWN_TAG }),
+    newestSliceVersion: int64("0+", { tag: FIRST_OWN_TAG + 1 }),
   },
 );
 export type BrokerHeartbeatRequest = MessageOf<typeof brokerHeartbeatRequest>;
@@ -37,6 +38,7 @@ export const brokerHeartbeatResponse = defineMessage(
     isFenced: boolean("0+", { default: true }),
     shouldShutDown: boolean("0+"),
     newestShardVersion: int64("0+", { tag: FIRST_OWN_TAG }),
+    newestSliceVersion: int64("0+", { tag: FIRST_OWN_TAG + 1 }),
   },
 );
 export type BrokerHeartbeatResponse = MessageOf<typeof brokerHeartbeatResponse>;

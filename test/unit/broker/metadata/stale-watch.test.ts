@@ -1,8 +1,16 @@
 import assert from "node:assert/strict";
 import { MetadataImage } from "../../../../broker/metadata/image.ts";
-import { StaleWatch } from "../../../../broker/metadata/stale-watch.ts";
+import { NOTHING_SEEN, StaleWatch } from "../../../../broker/metadata/stale-watch.ts";
 import { MetadataWatcher } from "../../../../broker/metadata/watcher.ts";
-import { leadershipShards } from "../../../../cluster/resources.ts";
+import type { BrokerObject } from "../../../../cluster/broker.ts";
+import type { PartitionSlice } from "../../../../cluster/partition-slice.ts";
+import {
+  API_VERSION,
+  brokers,
+  CLUSTER_LABEL,
+  leadershipShards,
+  partitionSlices,
+} from "../../../../cluster/resources.ts";
 import type { KubeApi } from "../../../../kube/api.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
@@ -31,9 +39,19 @@ describe("a watch that brings nothing", () => {
     assert.equal(stale.look(7, 9, 4200), true, "as patient as in the beginning");
   });
 
-  it("is replaced by a list, and what it had missed is known", async () => {
+  interface World {
+    readonly scheduler: VirtualScheduler;
+    readonly store: ObjectStore;
+    readonly image: MetadataImage;
+    readonly watcher: MetadataWatcher;
+    readonly silence: () => void;
+  }
+
+  /** A watcher that has listed what there is; on being silenced its watches bring nothing any more. */
+  async function world(fill: (store: ObjectStore) => void = () => undefined): Promise<World> {
     const scheduler = new VirtualScheduler();
     const store = new ObjectStore({ scheduler, random: seededRandom(1) });
+    fill(store);
     const api = createMemoryKubeApi({ store, scheduler });
     let silent = false;
     const watch: KubeApi["watch"] = (resource, namespace, options, handlers) =>
@@ -60,13 +78,63 @@ describe("a watch that brings nothing", () => {
     });
     void watcher.start();
     await scheduler.advance(100);
-    silent = true;
-    const { metadata } = store.create(leadershipShards, "default", shardOf("c", {}));
+    const silence = (): void => {
+      silent = true;
+    };
+    return { scheduler, store, image, watcher, silence };
+  }
+
+  const slice: PartitionSlice = {
+    apiVersion: API_VERSION,
+    kind: "PartitionSlice",
+    metadata: { name: "t-000", labels: { [CLUSTER_LABEL]: "c" } },
+    spec: {
+      cluster: "c",
+      topic: "t",
+      topicId: "an id",
+      shard: "c-leaders-0000",
+      firstPartition: 0,
+      partitions: [{ replicas: [0] }],
+    },
+  };
+  for (const [kind, resource, object] of [
+    ["shards", leadershipShards, shardOf("c", {})],
+    ["slices", partitionSlices, slice],
+  ] as const) {
+    it(`is replaced by a list, and what it had missed is known: ${kind}`, async () => {
+      const { scheduler, store, image, watcher, silence } = await world();
+      silence();
+      const { metadata } = store.create(resource, "default", object);
+      await scheduler.advance(60_000);
+      assert.equal(image[kind].size, 0, "nobody has said that there is anything");
+      image.heardOf({ ...NOTHING_SEEN, [kind]: Number(metadata.resourceVersion) });
+      await scheduler.advance(1500);
+      assert.equal(image[kind].size, 1);
+      watcher.stop();
+    });
+  }
+
+  it("is replaced when a broker has an epoch that it has not brought", async () => {
+    const broker = (epoch: number): BrokerObject => ({
+      apiVersion: API_VERSION,
+      kind: "Broker",
+      metadata: { name: "c-1", namespace: "default", labels: { [CLUSTER_LABEL]: "c" } },
+      spec: { cluster: "c", id: 1 },
+      status: { epoch, endpoints: [], version: "0", state: "fenced", conditions: [] },
+    });
+    const { scheduler, store, image, watcher, silence } = await world((fresh) => {
+      fresh.create(brokers, "default", broker(1));
+      fresh.update(brokers, "default", broker(1), { subresource: "status" });
+    });
+    assert.equal(image.brokers.get(1)?.epoch, 1);
+    watcher.heardOfBroker(1, 1);
+    silence();
+    store.update(brokers, "default", broker(2), { subresource: "status" });
     await scheduler.advance(60_000);
-    assert.equal(image.shards.size, 0, "nobody has said that there is anything");
-    image.heardOfShardVersion(Number(metadata.resourceVersion));
+    assert.equal(image.brokers.get(1)?.epoch, 1, "nobody has said that there is another");
+    watcher.heardOfBroker(1, 2);
     await scheduler.advance(1500);
-    assert.equal(image.shards.size, 1);
+    assert.equal(image.brokers.get(1)?.epoch, 2);
     watcher.stop();
   });
 });

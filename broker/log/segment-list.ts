@@ -185,12 +185,20 @@ export class SegmentList {
       if (found === undefined) return;
       throw new DamagedError({ segment: segment.baseOffset, ...found }, "checksum");
     };
+    /** @returns whether there is nothing more: not if it was brought, meanwhile, to a file that had been cut short */
+    const nothingBehind = async (before: number, end: number): Promise<boolean> => {
+      const { written } = segment;
+      await refuseDamaged(before);
+      await segment.refuseMissing(begin, end);
+      return segment.written <= written;
+    };
     for (;;) {
       const length = Math.min(want, segment.written - position);
       if (length < BATCH_HEADER_BYTES) {
-        await refuseDamaged(position);
-        await segment.refuseMissing(begin, position);
-        return undefined;
+        if (await nothingBehind(position, position)) return undefined;
+        position = begin;
+        want = most + LOOKAHEAD_BYTES;
+        continue;
       }
       const buffer = this.#buffers.take(length);
       let kept = false;
@@ -220,12 +228,9 @@ export class SegmentList {
         } else if (start >= 0) {
           return NOTHING;
         } else {
-          if (end === 0 || position + end >= segment.written) {
-            await refuseDamaged(position + end);
-            await segment.refuseMissing(begin, segment.written);
-            return undefined;
-          }
-          position += end;
+          const last = end === 0 || position + end >= segment.written;
+          if (last && (await nothingBehind(position + end, segment.written))) return undefined;
+          position = last ? begin : position + end;
           want = most + LOOKAHEAD_BYTES;
         }
       } finally {
@@ -247,6 +252,7 @@ export class SegmentList {
       if (!worthwhile(segment)) return undefined;
       const begin = await segment.positionFor(from);
       let position = begin;
+      let looked = -1;
       for (;;) {
         let candidate: BatchHeader | undefined;
         position = await segment.scan(position, (batch) => {
@@ -256,7 +262,10 @@ export class SegmentList {
         });
         if (candidate === undefined) {
           await segment.refuseMissing(begin, position);
-          return undefined;
+          if (position === looked) return undefined;
+          // What a file lacked may have been brought meanwhile.
+          looked = position;
+          continue;
         }
         const bytes = new Uint8Array(candidate.size);
         await segment.read(candidate.position, bytes);

@@ -241,10 +241,13 @@ export class Segment {
   /** Fills `into` from the file; only what is written there. */
   async read(position: number, into: Uint8Array): Promise<number> {
     const file = await this.#open("existing");
+    const { written } = this;
     const filled = await file.read(position, into);
     const end = position + filled;
-    // Noticed while the process runs: what its index has is no help, it was all there when that was loaded.
-    if (this.sealed && filled < into.length && end < this.written) {
+    // Noticed while the process runs: what its index has is no help, it was all there when that was loaded. Unless a repair
+    // has brought some of it since the read began.
+    const repaired = written !== this.written;
+    if (this.sealed && filled < into.length && end < written && !repaired) {
       this.#missingUntil ??= (this.#last?.offset ?? (this.#sealedAt ?? 0) - 1) + 1;
       this.written = end;
       this.size = end;

@@ -120,7 +120,13 @@ export async function scanWhole(
 ): Promise<void> {
   let buffer = new Uint8Array(Math.min(SCAN_BYTES, Math.max(0, segment.written - position)));
   let next = segment.baseOffset;
-  for (let at = position; at < segment.written;) {
+  for (let at = position; ;) {
+    if (at >= segment.written) {
+      await segment.refuseMissing(Math.min(position, segment.written), segment.written);
+      // What a file lacked may have been brought meanwhile.
+      if (at >= segment.written) return;
+    }
+    if (buffer.length === 0) buffer = new Uint8Array(Math.min(SCAN_BYTES, segment.written - at));
     const filled = await segment.read(at, buffer);
     const bytes = buffer.subarray(0, Math.min(filled, segment.written - at));
     let within = 0;
@@ -150,7 +156,6 @@ export async function scanWhole(
     at += within;
     if (needed > buffer.length) buffer = new Uint8Array(needed);
   }
-  await segment.refuseMissing(Math.min(position, segment.written), segment.written);
 }
 
 function baseOffsetAt(bytes: Uint8Array, position: number): Offset {

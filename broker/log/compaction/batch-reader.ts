@@ -49,7 +49,12 @@ export class BatchReader {
     const { baseOffset } = segment;
     let at = position;
     let next = baseOffset;
-    while (at < segment.written) {
+    for (;;) {
+      if (at >= segment.written) {
+        await refuseMissing(segment, position);
+        // What a file lacked may have been brought meanwhile.
+        if (at >= segment.written) return;
+      }
       const want = Math.min(this.#buffer.length, segment.written - at);
       const filled = await this.#pacer.io(segment.read(at, this.#buffer.subarray(0, want)));
       this.#pacer.spent(filled);
@@ -70,12 +75,16 @@ export class BatchReader {
       at += end;
       await this.#pacer.pause();
     }
-    try {
-      await segment.refuseMissing(position, segment.written);
-    } catch (error) {
-      if (!(error instanceof DamagedError)) throw error;
-      throw new DamagedSegmentError(error.message, error.place);
-    }
+  }
+}
+
+/** Throws DamagedSegmentError. */
+async function refuseMissing(segment: Segment, position: number): Promise<void> {
+  try {
+    await segment.refuseMissing(position, segment.written);
+  } catch (error) {
+    if (!(error instanceof DamagedError)) throw error;
+    throw new DamagedSegmentError(error.message, error.place);
   }
 }
 

@@ -3,6 +3,7 @@ import { DamagedError } from "../../../../broker/log/damage.ts";
 import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
 import { JournaledLog } from "../../../../broker/log/partition-log.ts";
 import type { LogManager, PartitionLog } from "../../../../broker/log/types.ts";
+import { batchAt } from "../../../../broker/protocol/record-batch.ts";
 import { present } from "../../../../lib/assert.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
@@ -171,5 +172,42 @@ describe("log: a closed segment whose file was cut short", () => {
     assert.equal(await repaired(EACH + 2), EACH - 2 - 1);
     await scheduler.until(done);
     assert.equal(await read(EACH), 4);
+  });
+
+  it("gives nobody a gap who reads while it is repaired", async () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      await open();
+      const random = seededRandom(seed);
+      await cut(2 * SIZE);
+      await assert.rejects(read(EACH + 2), DamagedError);
+      storage.setOptions({ scheduler, delay: () => random.below(8) });
+      const { segment } = present(found.at(-1), "it was reported").place;
+      const wrong: string[] = [];
+      const reader = async (): Promise<void> => {
+        for (let turn = 0; turn < 10; turn++) {
+          const offset = EACH + random.below(EACH);
+          try {
+            const given = await log.read(offset, SIZE, Infinity, true);
+            const first = given.parts[0];
+            const got = first === undefined ? -1 : batchAt(first, 0).baseOffset;
+            if (got !== offset) wrong.push(`${got} for ${offset}`);
+            given.release();
+          } catch (error) {
+            if (!(error instanceof DamagedError)) throw error;
+          }
+        }
+      };
+      const repair = async (): Promise<void> => {
+        for (let offset = EACH + 2; offset < 2 * EACH; offset++) {
+          const position = (offset - EACH) * SIZE;
+          const place = { segment, position, offset, until: 2 * EACH };
+          await log.repair(place, batch(offset));
+        }
+      };
+      await scheduler.until(Promise.all([repair(), reader(), reader(), reader()]));
+      assert.deepEqual(wrong, [], `seed ${seed}`);
+      storage.setOptions({});
+      await scheduler.until(manager.close());
+    }
   });
 });

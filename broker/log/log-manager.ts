@@ -212,7 +212,6 @@ class JournaledLogManager implements LogManager {
     await this.#deleting.get(directory);
     const other = this.#byDirectory.get(directory)?.identity;
     if (other !== undefined) await this.delete(other.topicId, other.partition);
-    await makeLogDirectory(storage, identity);
     const segment = new Segment(storage, directory, 0, 0, scheduler.wallNow());
     const log = new JournaledLog({
       identity,
@@ -232,7 +231,15 @@ class JournaledLogManager implements LogManager {
         this.#checkpointer.note(one);
       },
     });
-    await log.begin();
+    try {
+      // First: a folder that a crash leaves before the journal says that it is new is taken for a former log of its name and
+      // topic, whose records are gone.
+      await log.begin();
+      await makeLogDirectory(storage, identity);
+    } catch (error) {
+      this.#checkpointer.forget(log);
+      throw error;
+    }
     this.#logs.set(key, log);
     this.#byDirectory.set(directory, log);
     return log;

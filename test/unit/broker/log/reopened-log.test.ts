@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
+import { StorageError } from "../../../../broker/log/storage.ts";
 import type { LogManager } from "../../../../broker/log/types.ts";
 import { sleep } from "../../../../lib/clock.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
@@ -39,5 +40,44 @@ describe("log: a partition that comes back while its log is being deleted", () =
     await scheduler.until(logs.close());
     const again = await scheduler.until((await open()).open(identity, DEFAULT_LOG_CONFIG));
     assert.equal(again.logEndOffset, 1);
+  });
+
+  it("is not missed when a crash comes before the journal says that it is new", async () => {
+    const scheduler = new VirtualScheduler();
+    const storage = new MemoryStorage();
+    const random = seededRandom(1);
+    const open = (): Promise<LogManager> =>
+      scheduler.until(
+        openLogManager({
+          storage: storage.mount(),
+          scheduler,
+          random,
+          logger: silentLogger,
+          panic: (error) => {
+            throw error;
+          },
+          options: { checkpointMs: 100 },
+        }),
+      );
+    const logs = await open();
+    const former = await scheduler.until(logs.open(identity, DEFAULT_LOG_CONFIG));
+    former.appendAsLeader(batchOf({ count: 3 }), 0, "client");
+    await scheduler.advance(1000);
+    // From here on there is no room for the journal, and no checkpoint.
+    storage.setOptions({
+      fault: (operation, path) => {
+        const refused = path.startsWith("journal/") || path.startsWith("forebay-checkpoint");
+        if (refused && operation !== "sync") throw new StorageError("ENOSPC", "full");
+      },
+    });
+    await scheduler.until(logs.delete(identity.topicId, identity.partition));
+    void logs.open(identity, DEFAULT_LOG_CONFIG);
+    await scheduler.advance(1000);
+    storage.setOptions({});
+    storage.crash(seededRandom(2));
+    const again = await open();
+    assert.equal(again.storageId, logs.storageId);
+    const log = await scheduler.until(again.open(identity, DEFAULT_LOG_CONFIG));
+    assert.equal(log.logEndOffset, 0);
   });
 });

@@ -13,10 +13,10 @@ import { ProtocolError } from "../errors.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import { ProducerState } from "./producer-state.ts";
 import { LOOKAHEAD_BYTES, READ_BYTES, type ReadBuffer, type ReadBuffers } from "./read-buffers.ts";
-import { Segment, segmentName } from "./segment.ts";
+import { isOfIndex, Segment, segmentName } from "./segment.ts";
 import { type Storage, StorageError } from "./storage.ts";
 import type { LogConfig, LogRead, Offset } from "./types.ts";
-import { cutPlace, firstDamaged, isWhole, scanWhole, wholeBatches } from "./whole-batches.ts";
+import { cutPlace, firstDamaged, replaceable, scanWhole, wholeBatches } from "./whole-batches.ts";
 
 /** Positions in Kafka's indexes are 32-bit. */
 const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
@@ -175,7 +175,10 @@ export class SegmentList {
     recentFrom: number,
   ): Promise<ReadBuffer | undefined> {
     const most = Math.min(maxBytes, READ_BYTES);
-    const begin = await segment.positionFor(offset);
+    const first = segment.baseOffset;
+    const endOffset = this.endOf(segment);
+    let entry = await segment.entryFor(offset);
+    let begin = entry?.position ?? 0;
     let position = begin;
     let want = most + LOOKAHEAD_BYTES;
     /** What was passed over by its headers must be whole if the read does not come out at the offset. */
@@ -205,9 +208,26 @@ export class SegmentList {
       try {
         const filled = await segment.read(position, buffer.bytes);
         const bytes = buffer.bytes.subarray(0, filled);
+        if (entry !== undefined && position === begin && !isOfIndex(bytes, entry)) {
+          entry = undefined;
+          begin = 0;
+          position = 0;
+          continue;
+        }
         const { start, end, needed, damage, gap } = wholeBatches(
           bytes,
-          { offset, upTo, maxBytes: most, minOneBatch, left: segment.written - position },
+          {
+            offset,
+            upTo,
+            maxBytes: most,
+            minOneBatch,
+            left: segment.written - position,
+            range: {
+              expected: position === 0 ? first : undefined,
+              first,
+              end: endOffset,
+            },
+          },
           recentFrom - position,
         );
         const found = start >= 0 && end > start;
@@ -299,7 +319,7 @@ export class SegmentList {
       const { baseOffset: first, lastOffset } = batchAt(batch, 0);
       const missing = first === offset && damagedOne.misses(lastOffset);
       if (position > damagedOne.written || (end > damagedOne.written && !missing)) return false;
-      if (await isWhole(damagedOne, position)) return false;
+      if (!(await replaceable(damagedOne, position, batch))) return false;
       if (end < damagedOne.written) {
         const following = new Uint8Array(BATCH_HEADER_BYTES);
         const filled = await damagedOne.read(end, following);

@@ -19,6 +19,12 @@ const SCAN_BYTES = 1024 * 1024;
 const OFFSET_ENTRY_BYTES = 8;
 const TIME_ENTRY_BYTES = 12;
 
+/** Whether a batch is the one that an entry of the index tells of. Either may be damaged: then both are passed over. */
+export function isOfIndex(bytes: Uint8Array, entry: { readonly lastOffset: Offset }): boolean {
+  if (bytes.length < BATCH_HEADER_BYTES) return false;
+  return batchHeaderAt(bytes, 0, BATCH_HEADER_BYTES).lastOffset === entry.lastOffset;
+}
+
 /** Kafka's file names: the base offset in twenty digits. */
 export function segmentName(baseOffset: Offset): string {
   return String(baseOffset).padStart(20, "0");
@@ -260,9 +266,20 @@ export class Segment {
     return this.#recent.from(since);
   }
 
-  /** Where to begin looking for `offset`: a position at or before its batch. */
+  /** Where to begin looking for `offset`: a position at or before its batch, where one begins. */
   async positionFor(offset: Offset): Promise<number> {
-    return (this.#index ?? (await this.#loadedIndex())).floor(offset);
+    const entry = await this.entryFor(offset);
+    if (entry === undefined) return 0;
+    const head = new Uint8Array(BATCH_HEADER_BYTES);
+    await this.read(entry.position, head);
+    return isOfIndex(head, entry) ? entry.position : 0;
+  }
+
+  /** The same as the index has it, which may be wrong: `isOfIndex`. */
+  async entryFor(
+    offset: Offset,
+  ): Promise<{ readonly lastOffset: Offset; readonly position: number } | undefined> {
+    return (this.#index ?? (await this.#loadedIndex())).entryAt(offset);
   }
 
   /** The headers of the batches from `position` to the end of the file, with what is whole of it. */

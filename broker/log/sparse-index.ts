@@ -32,6 +32,11 @@ export class SparseIndex {
    * last offset of the batch at its position, as Kafka's do, so that batch may hold `offset` only if they are equal.)
    */
   floor(offset: Offset): number {
+    return this.entryAt(offset)?.position ?? 0;
+  }
+
+  /** The entry whose position `floor` returns. */
+  entryAt(offset: Offset): { readonly lastOffset: Offset; readonly position: number } | undefined {
     let low = 0;
     let high = this.#count - 1;
     while (low <= high) {
@@ -39,6 +44,7 @@ export class SparseIndex {
       if ((this.#offsets[middle] ?? 0) <= offset) low = middle + 1;
       else high = middle - 1;
     }
-    return high < 0 ? 0 : (this.#positions[high] ?? 0);
+    if (high < 0) return undefined;
+    return { lastOffset: this.#offsets[high] ?? 0, position: this.#positions[high] ?? 0 };
   }
 }

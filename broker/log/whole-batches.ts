@@ -5,10 +5,15 @@ import {
   type BatchHeader,
   crcMatches,
 } from "../protocol/record-batch.ts";
+import { type OffsetRange, trueOffset } from "./batch-order.ts";
 import { DamagedError } from "./damage.ts";
+import { LOOKAHEAD_BYTES } from "./read-buffers.ts";
 import type { Segment } from "./segment.ts";
 import type { Offset } from "./types.ts";
 
+const MAGIC = 2;
+/** Base offset, length, leader epoch and magic byte come before the checksum. */
+const CHECKSUM_AT = 17;
 /** The most that is read at once of what is looked through. */
 const SCAN_BYTES = 1024 * 1024;
 
@@ -39,30 +44,51 @@ export function wholeBatches(
     readonly minOneBatch: boolean;
     /** Bytes from here to the end of the file: no batch is longer. */
     readonly left: number;
+    /** What the first of these bytes may begin with. */
+    readonly range: OffsetRange;
   },
   recentFrom: number,
 ): WholeBatches {
   let start = -1;
   let at = 0;
   let gap = false;
-  /** Behind the last batch that was whole. */
-  let next: Offset | undefined;
+  /** Behind the last batch. */
+  let { expected } = bounds.range;
   for (;;) {
     const size = batchSizeAt(bytes, at);
     if (size === undefined || bytes.length - at < BATCH_HEADER_BYTES) break;
     if (size < BATCH_HEADER_BYTES || size > bounds.left - at) {
       // The first of a read may lie before what was asked for, and is known by what is left of it only.
       const { baseOffset } = batchHeaderAt(bytes, at, BATCH_HEADER_BYTES);
-      const offset = next ?? Math.min(baseOffset, bounds.offset);
+      const offset = expected ?? Math.min(baseOffset, bounds.offset);
       return { start, end: at, needed: 0, gap, damage: { offset, what: "batch length" } };
     }
     const header = batchHeaderAt(bytes, at, size);
+    const truth = trueOffset(bytes, header, { ...bounds.range, expected });
+    if (truth !== undefined || header.magic !== MAGIC) {
+      const what = truth === undefined ? "magic byte" : "base offset";
+      return {
+        start,
+        end: at,
+        needed: 0,
+        gap,
+        damage: { offset: truth ?? header.baseOffset, what },
+      };
+    }
+    const jumps = header.baseOffset > (expected ?? bounds.offset);
+    const cut = at + size + BATCH_HEADER_BYTES;
+    if (jumps && cut > bytes.length && cut <= bounds.left) {
+      // Whether it belongs behind a gap is told by what follows it.
+      const needed = start < 0 ? size + LOOKAHEAD_BYTES : 0;
+      return { start: start < 0 ? at : start, end: at, needed, gap };
+    }
     if (header.baseOffset >= bounds.upTo) {
       gap ||= start < 0;
       break;
     }
     if (header.lastOffset < bounds.offset) {
       at += size;
+      expected = header.lastOffset + 1;
       continue;
     }
     if (start < 0) {
@@ -77,7 +103,7 @@ export function wholeBatches(
       return { start, end: at, needed: 0, gap, damage };
     }
     at += size;
-    next = header.lastOffset + 1;
+    expected = header.lastOffset + 1;
   }
   return { start, end: at, needed: 0, gap };
 }
@@ -177,13 +203,32 @@ export async function cutPlace(
   const from = await segment.positionFor(offset - 1);
   let next = from === 0 ? end : undefined;
   let gap = false;
-  const position = await segment.scan(from, (batch) => {
-    if (batch.lastOffset >= offset) return false;
+  let behind: BatchHeader | undefined;
+  let misplaced: { readonly position: number; readonly offset: Offset } | undefined;
+  const scanned = await segment.scan(from, (batch) => {
+    if (behind !== undefined) {
+      // No offset is there twice: the one that seems to lie behind the cut lies before it.
+      if (end < offset && batch.baseOffset <= behind.lastOffset)
+        misplaced = { ...behind, offset: end };
+      return false;
+    }
+    if (next !== undefined && batch.baseOffset < next) misplaced = { ...batch, offset: next };
+    if (misplaced !== undefined) return false;
+    if (batch.lastOffset >= offset) {
+      behind = batch;
+      return undefined;
+    }
     gap ||= next !== undefined && batch.baseOffset !== next;
     next = batch.lastOffset + 1;
     end = next;
     return undefined;
   });
+  if (misplaced !== undefined) {
+    const { position: at, offset: first } = misplaced;
+    const place = { segment: segment.baseOffset, position: at, offset: first };
+    throw new DamagedError(place, "base offset");
+  }
+  const position = behind?.position ?? scanned;
   if (gap || end !== offset) {
     const damaged = await firstDamaged(segment, from, position + 1);
     if (damaged !== undefined) {
@@ -193,6 +238,25 @@ export async function cutPlace(
     if (end < offset) await segment.refuseMissing(from, segment.written);
   }
   return { position, end };
+}
+
+/**
+ * Whether a batch may be put over what lies there: not over another whole one, but over the same with another base offset,
+ * leader epoch or magic byte, which are under no checksum.
+ */
+export async function replaceable(
+  segment: Segment,
+  position: number,
+  batch: Uint8Array,
+): Promise<boolean> {
+  const size = await sizeOfWhole(segment, position);
+  if (size === undefined) return true;
+  if (size !== batch.length) return false;
+  const there = new Uint8Array(size);
+  await segment.read(position, there);
+  const same = (from: number): boolean =>
+    Buffer.compare(there.subarray(from), batch.subarray(from)) === 0;
+  return same(CHECKSUM_AT) && !same(0);
 }
 
 async function sizeOfWhole(segment: Segment, position: number): Promise<number | undefined> {

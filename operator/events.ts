@@ -1,16 +1,19 @@
-import { brokerClusters, API_VERSION } from "../cluster/resources.ts";
-import type { BrokerCluster } from "../cluster/broker-cluster.ts";
 import type { KubeApi } from "../kube/api.ts";
+import type { KubeObject } from "../kube/objects.ts";
 import { secondTime, type Scheduler } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
-import { MINUTE, type Millis } from "../lib/units.ts";
+import { MINUTE, SECOND, type Millis } from "../lib/units.ts";
 import { events, type EventObject } from "./resources/workloads.ts";
 
 /** The same is not said again within this time. */
 const QUIET: Millis = 10 * MINUTE;
 const MAX_REMEMBERED = 1000;
+/** So many at once, and then so many a second: beyond that nobody reads them, and the API has more to do just then. */
+const BURST = 50;
+const PER_SECOND = 2;
 const MAX_MESSAGE = 1024;
+const MAX_PREFIX = 200;
 const COMPONENT = "forebay-operator";
 
 export interface EventRecorderOptions {
@@ -20,24 +23,40 @@ export interface EventRecorderOptions {
   readonly logger: Logger;
 }
 
-/** Tells people what was done about a cluster: core/v1 Events, as `kubectl describe` shows them. */
+/** Tells people what became of an object: core/v1 Events, as `kubectl describe` shows them. */
 export class EventRecorder {
   readonly #options: EventRecorderOptions;
-  /** When what was said last, by cluster and text. */
+  /** When what was said last, by object, text and turn. */
   readonly #said = new Map<string, Millis>();
+  #allowance = BURST;
+  #allowedAt: Millis;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
+    this.#allowedAt = options.scheduler.now();
   }
 
-  /** Never fails and is not waited for: an event that is lost is only not shown. */
-  record(cluster: BrokerCluster, type: EventObject["type"], reason: string, message: string): void {
+  /**
+   * Never fails and is not waited for: an event that is lost is only not shown.
+   * @param turn tells what is said from the same of before, so that it is not taken for a repetition
+   */
+  record(
+    about: KubeObject,
+    type: EventObject["type"],
+    reason: string,
+    message: string,
+    turn = "",
+  ): void {
     const { kube, scheduler, logger } = this.#options;
-    const { name, uid, namespace = "default" } = cluster.metadata;
+    const { name, uid, namespace = "default" } = about.metadata;
     const now = scheduler.now();
-    const text = `${uid ?? name} ${reason} ${message}`;
+    const text = `${uid ?? name} ${reason} ${turn} ${message}`;
     const before = this.#said.get(text);
     if (before !== undefined && now - before < QUIET) return;
+    if (!this.#isAllowed(now)) {
+      logger.debug("an event was left out, there are many", { object: name, reason });
+      return;
+    }
     this.#said.delete(text);
     this.#said.set(text, now);
     for (const oldest of this.#said.keys()) {
@@ -45,14 +64,23 @@ export class EventRecorder {
       this.#said.delete(oldest);
     }
     kube
-      .create(events, namespace, this.#event(cluster, type, reason, message))
+      .create(events, namespace, this.#event(about, type, reason, message))
       .catch((error: unknown) => {
-        logger.debug("an event was lost", { cluster: name, reason, error: String(error) });
+        logger.debug("an event was lost", { object: name, reason, error: String(error) });
       });
   }
 
+  #isAllowed(now: Millis): boolean {
+    const earned = ((now - this.#allowedAt) / SECOND) * PER_SECOND;
+    this.#allowance = Math.min(BURST, this.#allowance + earned);
+    this.#allowedAt = now;
+    if (this.#allowance < 1) return false;
+    this.#allowance--;
+    return true;
+  }
+
   #event(
-    { metadata }: BrokerCluster,
+    { apiVersion, kind, metadata }: KubeObject,
     type: EventObject["type"],
     reason: string,
     message: string,
@@ -63,10 +91,13 @@ export class EventRecorder {
     return {
       apiVersion: "v1",
       kind: "Event",
-      metadata: { name: `${name}.${Buffer.from(random.uuid()).toString("hex")}`, namespace },
+      metadata: {
+        name: `${prefixOf(name)}.${Buffer.from(random.uuid()).toString("hex")}`,
+        namespace,
+      },
       involvedObject: {
-        apiVersion: API_VERSION,
-        kind: brokerClusters.kind,
+        apiVersion,
+        kind,
         name,
         namespace,
         ...(uid === undefined ? {} : { uid }),
@@ -83,4 +114,9 @@ export class EventRecorder {
       reportingInstance: COMPONENT,
     };
   }
+}
+
+/** Names have 253 characters at most, and each of their parts ends in a letter or digit. */
+function prefixOf(name: string): string {
+  return name.slice(0, MAX_PREFIX).replace(/[^a-z0-9]+$/, "");
 }

@@ -3,6 +3,7 @@ import type { Scheduler } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
 import { createCaches } from "./caches.ts";
+import { startBrokerTeller } from "./controllers/broker-teller.ts";
 import { startBrokerClusterController } from "./controllers/broker-cluster-controller.ts";
 import { startClientController } from "./controllers/client-controller.ts";
 import { startReassignmentController } from "./controllers/reassignment-controller.ts";
@@ -50,6 +51,7 @@ export function startOperator(options: OperatorOptions): Operator {
     startTopicController(options, caches, shards),
     startReassignmentController(options, caches),
     startClientController(options, caches),
+    startBrokerTeller(options, caches),
   ];
   caches.start();
   return {

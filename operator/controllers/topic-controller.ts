@@ -2,7 +2,7 @@ import { chosenReplicas } from "../../cluster/assignments.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { BrokerId } from "../../cluster/broker.ts";
 import type { PartitionPlacement, PartitionSlice } from "../../cluster/partition-slice.ts";
-import { placePartitions, type PlacementBroker } from "../../cluster/replica-placement.ts";
+import { placePartitions } from "../../cluster/replica-placement.ts";
 import { partitionSlices, TOPIC_LABEL, topics } from "../../cluster/resources.ts";
 import { labelValue } from "../../cluster/names.ts";
 import type { Topic } from "../../cluster/topic.ts";
@@ -10,6 +10,7 @@ import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/err
 import { WorkQueue } from "../../kube/work-queue.ts";
 import { SECOND, type Millis } from "../../lib/units.ts";
 import { type Caches, find, keyOf, splitKey } from "../caches.ts";
+import { EventRecorder } from "../events.ts";
 import type { OperatorOptions } from "../operator.ts";
 import {
   newSlice,
@@ -23,6 +24,8 @@ import { topicShape, type TopicShape } from "../plan/topic-shape.ts";
 import type { ShardKeeper } from "./shard-keeper.ts";
 import { sameStatus } from "../status/same-status.ts";
 import { topicStatus, type TopicFinding, type TopicStatus } from "../status/topic-status.ts";
+import { BrokerWait } from "./broker-wait.ts";
+import { TopicTeller } from "./topic-teller.ts";
 
 /** Topics handled at the same time: what bounds the requests under way to the API. */
 const CONCURRENCY = 8;
@@ -32,8 +35,6 @@ const STATUS_SETTLE: Millis = SECOND;
 const FIRST_STATUS: Millis = SECOND;
 /** What was written is in the cache after this long, or somebody else has changed it. */
 const WRITTEN_TRUST: Millis = 2 * SECOND;
-/** How long the placement of a topic waits for brokers that have never been seen. */
-const BROKERS_WAIT: Millis = 15 * SECOND;
 const PAUSED = "forebay.dev/paused";
 
 /** Topic → PartitionSlices: where replicas live. Who leads is the brokers' affair. */
@@ -58,13 +59,15 @@ class TopicController {
   readonly #createdAt = new Map<string, Millis>();
   /** Since when topics without a status wait for leaders, by key. */
   readonly #leaderlessSince = new Map<string, Millis>();
-  /** Since when a cluster's brokers are waited for, by cluster key. */
-  readonly #waitingSince = new Map<string, Millis>();
+  readonly #brokerWait: BrokerWait;
+  readonly #teller: TopicTeller;
 
   constructor(options: OperatorOptions, caches: Caches, shards: ShardKeeper) {
     this.#options = options;
     this.#caches = caches;
     this.#shards = shards;
+    this.#brokerWait = new BrokerWait(options.scheduler, caches.brokers);
+    this.#teller = new TopicTeller(new EventRecorder(options));
     this.#queue = new WorkQueue({
       scheduler: options.scheduler,
       random: options.random,
@@ -98,6 +101,7 @@ class TopicController {
         this.#written.delete(object.metadata.uid ?? "");
         this.#createdAt.delete(object.metadata.uid ?? "");
         this.#leaderlessSince.delete(keyOf(object));
+        this.#teller.forget(object);
       }
     });
     slices.onChange(({ object, type }) => {
@@ -119,8 +123,9 @@ class TopicController {
     });
     brokers.onChange(({ object, type }) => {
       // Heartbeats do not come this way: an object changes when a broker registers or changes its state.
-      if (type === "ADDED" || this.#isWaiting(object.metadata.namespace, object.spec.cluster)) {
-        this.#addTopicsOf(object.metadata.namespace, object.spec.cluster);
+      const { namespace } = object.metadata;
+      if (type === "ADDED" || this.#brokerWait.isUnderWay(namespace, object.spec.cluster)) {
+        this.#addTopicsOf(namespace, object.spec.cluster);
       }
     });
   }
@@ -168,8 +173,11 @@ class TopicController {
     if (isComplete && planSlices(cached, placed).length === 0) {
       return { kind: "placed", shape };
     }
-    const waiting = this.#waitsForBrokers(topic, cluster, shape);
-    if (waiting !== undefined) return waiting;
+    const waiting = this.#brokerWait.finding(cluster, shape.replicas);
+    if (waiting !== undefined) {
+      if (waiting.left > 0) this.#queue.addAfter(keyOf(topic), waiting.left);
+      return waiting;
+    }
     const namespace = topic.metadata.namespace ?? "default";
     const fresh = await this.#present(topic, namespace, cached);
     if (fresh === undefined) return { kind: "placed", shape };
@@ -214,7 +222,7 @@ class TopicController {
     const placements: PartitionPlacement[] = placementsOf(present);
     const missing = shape.partitions - placements.length;
     if (missing > 0) {
-      const brokers = this.#placeable(cluster);
+      const brokers = this.#brokerWait.placeable(cluster);
       const chosen = Array.from({ length: missing }, (_, at) =>
         chosenReplicas(topic.spec.assignments, placements.length + at, cluster.spec.brokers),
       );
@@ -308,47 +316,6 @@ class TopicController {
     }
   }
 
-  /** A new cluster's topics wait until its brokers are known, or for a while: else the first one would get them all. */
-  #waitsForBrokers(
-    topic: Topic,
-    cluster: BrokerCluster,
-    shape: TopicShape,
-  ): TopicFinding | undefined {
-    const key = keyOf(cluster);
-    const known = this.#placeable(cluster).length;
-    if (known >= cluster.spec.brokers) {
-      this.#waitingSince.delete(key);
-      return undefined;
-    }
-    const { scheduler } = this.#options;
-    const since = this.#waitingSince.get(key) ?? scheduler.now();
-    this.#waitingSince.set(key, since);
-    const left = since + BROKERS_WAIT - scheduler.now();
-    if (left <= 0 && known >= shape.replicas) return undefined;
-    if (left > 0) this.#queue.addAfter(keyOf(topic), left);
-    return {
-      kind: "waiting",
-      reason: "WaitingForBrokers",
-      message: `${String(known)} of ${String(cluster.spec.brokers)} brokers have registered`,
-    };
-  }
-
-  #isWaiting(namespace: string | undefined, cluster: string): boolean {
-    return this.#waitingSince.has(`${namespace ?? "default"}/${cluster}`);
-  }
-
-  /** Brokers that have registered once and are to stay. */
-  #placeable(cluster: BrokerCluster): PlacementBroker[] {
-    const found: PlacementBroker[] = [];
-    for (const { metadata, spec, status } of this.#caches.brokers.items().values()) {
-      if (metadata.namespace !== cluster.metadata.namespace) continue;
-      if (spec.cluster !== cluster.metadata.name || status === undefined) continue;
-      if (spec.id >= cluster.spec.brokers) continue;
-      found.push({ id: spec.id, ...(status.rack === undefined ? {} : { rack: status.rack }) });
-    }
-    return found;
-  }
-
   /** What the other topics of the cluster have, also what was written for them a moment ago. */
   *#placementsOfOthers(topic: Topic): Generator<readonly BrokerId[]> {
     const cached = new Map<string, number>();
@@ -378,7 +345,9 @@ class TopicController {
       await kube.replace(topics, namespace, { ...topic, status }, { subresource: "status" });
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
+      return;
     }
+    this.#teller.tell(topic, status);
   }
 
   /** One write tells of a new topic that it has leaders, in place of two of which the first says that it has none yet. */

@@ -18,6 +18,7 @@ import { ObjectStore } from "../../../../local/api/object-store.ts";
 import { createCaches } from "../../../../operator/caches.ts";
 import { ShardKeeper } from "../../../../operator/controllers/shard-keeper.ts";
 import { startTopicController } from "../../../../operator/controllers/topic-controller.ts";
+import { events } from "../../../../operator/resources/workloads.ts";
 import { recordStates } from "../../../support/recorded-slices.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 
@@ -136,6 +137,13 @@ class World {
       .filter(({ status: value }) => value === "True")
       .map(({ type, reason }) => `${type} ${reason}`)
       .join(", ");
+  }
+
+  async events(): Promise<string[]> {
+    const { items } = await this.do(this.kube.list(events, NAMESPACE));
+    return items
+      .map(({ type, reason, involvedObject }) => `${type} ${reason} of ${involvedObject.name}`)
+      .sort();
   }
 
   stop(): void {
@@ -304,9 +312,13 @@ describe("topic controller", () => {
     await world.topic("b", { topicName: "Orders", partitions: 1 });
     await world.scheduler.advance(500);
     assert.equal(await world.condition("b"), "Stalled TopicNameConflict");
+    assert.deepEqual(await world.events(), ["Warning TopicNameConflict of b"]);
     await world.do(world.kube.delete(topics, NAMESPACE, "a"));
     await world.scheduler.advance(500);
     assert.equal(await world.condition("b"), "Reconciling PartitionsOffline");
+    await world.elect("b-000");
+    await world.scheduler.advance(100);
+    assert.deepEqual(await world.events(), ["Normal Ready of b", "Warning TopicNameConflict of b"]);
   });
 
   it("waits for the brokers of a new cluster, but not for ever", async () => {

@@ -250,6 +250,10 @@ class KubeClient implements KubeApi {
     const deadline = scheduler.now() + (deadlineMs ?? this.#options.deadlineMs ?? 10_000);
     const isRead = request.method === "GET";
     for (let attempt = 0; ; attempt++) {
+      // Looked at before each attempt: what waited for its turn when it was closed is not sent any more.
+      if (this.#closed) {
+        throw kubeErrorFor(503, "ServiceUnavailable", "the client was closed");
+      }
       let failure: Error;
       let pause = this.#pause(attempt);
       try {
@@ -269,7 +273,7 @@ class KubeClient implements KubeApi {
         failure = error instanceof Error ? error : new Error(String(error));
         if (!isRead && !(failure instanceof NotSentError)) throw unknownOutcome(failure);
       }
-      if (this.#closed || scheduler.now() + pause >= deadline) {
+      if (scheduler.now() + pause >= deadline) {
         throw failure instanceof KubeError
           ? failure
           : kubeErrorFor(

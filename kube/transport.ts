@@ -46,6 +46,7 @@ export class Transport {
   readonly #client: Pick<typeof http, "request">;
   readonly #agent: Agent;
   readonly #watchAgent: Agent;
+  #closed = false;
 
   constructor(server: KubeServer, scheduler: Scheduler) {
     this.#base = new URL(server.server);
@@ -82,6 +83,8 @@ export class Transport {
         reject(connected ? error : new NotSentError(error.message, { cause: error }));
       };
       outgoing.on("socket", (socket) => {
+        // An agent that ends still gives new connections to the requests that waited for one.
+        if (this.#closed) outgoing.destroy(new Error("the client was closed"));
         const ready = this.#base.protocol === "https:" ? "secureConnect" : "connect";
         if (outgoing.reusedSocket || !socket.connecting) connected = true;
         else socket.once(ready, () => (connected = true));
@@ -182,7 +185,9 @@ export class Transport {
     return { close: stop };
   }
 
+  /** What is on its way fails, and nothing is sent any more. */
   close(): void {
+    this.#closed = true;
     this.#agent.destroy();
     this.#watchAgent.destroy();
   }

@@ -92,6 +92,27 @@ describe("Kubernetes client", () => {
     lonely.close();
   });
 
+  it("sends nothing any more once it is closed: no retry, and nothing that waited for a connection", async () => {
+    // Many more than there are connections, of which each is refused once.
+    const calls = 100;
+    answers = Array.from({ length: 3 * calls }, () => status(429, "TooManyRequests"));
+    const first = new Promise<void>((resolve) => {
+      server.once("request", () => {
+        resolve();
+      });
+    });
+    const ends = Promise.allSettled(
+      Array.from({ length: calls }, () => client.create(things, "ns", thing)),
+    );
+    await first;
+    client.close();
+    const before = requests.length;
+    assert.deepEqual(new Set((await ends).map((end) => end.status)), new Set(["rejected"]));
+    await assert.rejects(client.create(things, "ns", thing));
+    // Those that the connections had in hand.
+    assert.ok(requests.length <= before + 32, `${requests.length} after ${before}`);
+  });
+
   it("reads all pages, and begins again when the continue token has expired", async () => {
     const page = (names: string[], next?: string): Answer =>
       answer(200, {

@@ -16,13 +16,13 @@ export type ElectionStep =
   | { readonly kind: "read" }
   | { readonly kind: "write"; readonly spec: NonNullable<Lease["spec"]>; readonly from: Lease }
   | { readonly kind: "wait"; readonly delay: Millis }
-  /** This process led and must do so no more: it stops. */
+  /** This process led and must do so no more. */
   | { readonly kind: "lost" };
 
 /**
  * Which of several processes leads, by a coordination.k8s.io Lease (core). It is taken when nobody holds it, or when it
  * has not changed for its duration by this observer's own monotonic clock; the times written in it are for people
- * alone. Writes are compare-and-swap. Once lost it is not taken again: a process starts from a clean state or not at all.
+ * alone. Writes are compare-and-swap. Once lost it is not taken again: whoever wants it begins with another election.
  */
 export class Election {
   readonly #identity: string;

@@ -17,7 +17,7 @@ export interface LeaderElectorOptions {
   readonly logger: Logger;
   /** This process leads from now on. Called once. */
   readonly onLeading: () => void;
-  /** It does not any more, and must end. Called once, and not after `stop`. */
+  /** It does not any more: what it has begun is to be stopped. Called once, and not after `stop`. */
   readonly onLost: () => void;
 }
 
@@ -154,7 +154,7 @@ export class LeaderElector {
   #lose(): void {
     if (this.#ended) return;
     this.#end();
-    this.#options.logger.error("the lease is lost: stopping", {
+    this.#options.logger.error("the lease is lost: acting no more", {
       holder: this.#election.holder,
       renewDeadlineMs: RENEW_DEADLINE,
     });

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import http from "node:http";
+import https from "node:https";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import type { Random } from "../../lib/random.ts";
@@ -39,7 +40,20 @@ const STATUS: Partial<Record<Mood, { readonly code: number; readonly reason: str
   conflictAfterSuccess: { code: 409, reason: "Conflict" },
 };
 
-/** A proxy between brokers and the Kubernetes API of a `forebay local` (edge), HTTP for HTTP, watches included. */
+/** A Kubernetes API server with TLS; the proxy passes for it. */
+export interface SecureApi {
+  /** On this machine. */
+  readonly port: number;
+  /** PEM: of its own, and of who vouches for it. */
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+/**
+ * A proxy between programs and their Kubernetes API (edge), HTTP for HTTP, watches included. The API is that of a
+ * `forebay local`, or a real one.
+ */
 export class ApiProxy {
   mood: Mood = "well";
   /** Requests that were not simply passed on, by mood. */
@@ -48,24 +62,37 @@ export class ApiProxy {
   readonly #random: Random;
   readonly #lists = new Map<string, { readonly status: number; readonly body: Buffer }>();
   readonly #watches = new Set<http.ServerResponse>();
+  readonly #secure: SecureApi | undefined;
+  readonly #agent: https.Agent | false;
   #settings = "";
   #target: number | undefined;
 
-  private constructor(random: Random) {
+  private constructor(random: Random, secure: SecureApi | undefined) {
     this.#random = random;
-    this.#server = http.createServer((request, response) => {
+    this.#secure = secure;
+    this.#target = secure?.port;
+    // Of a TLS connection for each request, a machine of two cores would have more to do than of the story.
+    this.#agent =
+      secure === undefined ? false : new https.Agent({ keepAlive: true, ca: secure.ca });
+    const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => {
       const chunks: Buffer[] = [];
       request.on("data", (chunk: Buffer) => chunks.push(chunk));
       request.on("end", () => {
         this.#serve(request, Buffer.concat(chunks), response);
       });
       request.on("error", () => response.destroy());
-    });
+    };
+    this.#server =
+      secure === undefined
+        ? http.createServer(listener)
+        : https.createServer({ cert: secure.cert, key: secure.key }, listener);
   }
 
-  static async start(random: Random): Promise<ApiProxy> {
-    const proxy = new ApiProxy(random);
-    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
+  /** On a port of the loopback; in front of a real API on all addresses, where pods come from. */
+  static async start(random: Random, secure?: SecureApi): Promise<ApiProxy> {
+    const proxy = new ApiProxy(random, secure);
+    const host = secure === undefined ? "127.0.0.1" : "0.0.0.0";
+    await new Promise<void>((resolve) => proxy.#server.listen(0, host, resolve));
     return proxy;
   }
 
@@ -87,6 +114,7 @@ export class ApiProxy {
   close(): void {
     this.#server.close();
     this.#server.closeAllConnections();
+    if (this.#agent !== false) this.#agent.destroy();
   }
 
   #serve(request: http.IncomingMessage, body: Buffer, response: http.ServerResponse): void {
@@ -161,14 +189,14 @@ export class ApiProxy {
     response: http.ServerResponse,
     instead?: () => void,
   ): void {
-    const outgoing = http.request(
+    const outgoing = (this.#secure === undefined ? http : https).request(
       {
         host: "127.0.0.1",
         port: this.#port(),
         method: request.method,
         path: request.url,
         headers: request.headers,
-        agent: false,
+        agent: this.#agent,
       },
       (incoming) => {
         if (request.url?.includes("watch=") === true && instead === undefined) {

@@ -193,6 +193,18 @@ export class Operations {
     return slices.filter(({ spec }) => topic === undefined || spec.topic === topic);
   }
 
+  /** Who leads each partition, and in which epoch, by the slice's name and its place there. */
+  async leaders(): Promise<Readonly<Record<string, string>>> {
+    return Object.fromEntries(
+      (await this.slices()).flatMap(({ metadata, status }) =>
+        (status?.partitions ?? []).map(({ leader, leaderEpoch }, at) => [
+          `${metadata.name}/${at}`,
+          `broker ${leader} in epoch ${leaderEpoch}`,
+        ]),
+      ),
+    );
+  }
+
   makeTopic(name: string, spec: Omit<Topic["spec"], "cluster">): Promise<Topic> {
     const { kube, namespace, cluster } = this.#world;
     const topic: Topic = {

@@ -38,6 +38,8 @@ export interface Harness {
   onNode(node: string, ...command: readonly string[]): Promise<string>;
   /** Runs a command of this machine beside the nodes, outside of all pods, where nodes have their addresses. */
   beside(...command: readonly string[]): Promise<string>;
+  /** The same command and its arguments, for who wants to start it. */
+  besideCommand(...command: readonly string[]): readonly string[];
   /** Ends the processes of a pod's first container by SIGKILL. */
   killContainer(pod: PodObject): Promise<void>;
   /** Takes a node's power, boots it again; pulls its network cable, puts it back. */
@@ -149,6 +151,7 @@ async function start(): Promise<TestKubernetes> {
       beside: async (...command) =>
         (await run(path.join(harness, "enter"), [directory, ...command], { maxBuffer: MAX_OUTPUT }))
           .stdout,
+      besideCommand: (...command) => [path.join(harness, "enter"), directory, ...command],
       onNode,
       killContainer: async (pod) => {
         const { nodeName = "" } =

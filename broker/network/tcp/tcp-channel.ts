@@ -71,6 +71,8 @@ export class TcpChannel implements FrameChannel {
 
   #flush(): void {
     const frames = this.#pending;
+    // They have left with a close in the same turn, behind which nothing may be written.
+    if (frames.length === 0) return;
     const bytes = this.#pendingBytes;
     this.#pending = [];
     this.#pendingBytes = 0;

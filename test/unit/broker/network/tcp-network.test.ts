@@ -102,6 +102,20 @@ describe("tcp network", () => {
     assert.deepEqual(received, sent);
   });
 
+  it("writes nothing behind a close in the same turn as an answer", async () => {
+    const { server, accepted } = await listening({}, (channel, frame) => {
+      channel.send([frame.slice()]);
+      channel.close();
+    });
+    const socket = await client(server);
+    const received: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => received.push(chunk));
+    socket.write(framed(1, 2));
+    await ended(socket);
+    assert.deepEqual(Buffer.concat(received), framed(1, 2));
+    assert.equal(await accepted[0]?.closed, undefined);
+  });
+
   it("sends what is answered in one turn in its order, small and large, and says of each when it has left", async () => {
     const large = new Uint8Array(100_000).fill(7);
     const released: string[] = [];

@@ -2,6 +2,7 @@ import { ProtocolError } from "./errors.ts";
 import { ErrorCode } from "./protocol/error-codes.ts";
 import type { FetchRequest } from "./protocol/messages/fetch.ts";
 import { ZERO_UUID } from "./protocol/schema.ts";
+import { appended } from "../lib/small-list.ts";
 import type { Random } from "../lib/random.ts";
 import { type Millis, MINUTE } from "../lib/units.ts";
 import { SessionMoves, type WatchPartition } from "./session-moves.ts";
@@ -97,20 +98,7 @@ export class FetchSessionCache {
 
   /** Throws FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR. */
   resolve(request: FetchRequest, asker: FetchAsker): FetchScope {
-    const asked = request.topics.flatMap((topic) =>
-      topic.partitions.map((one): FetchPartition => ({
-        topic: topic.topic,
-        topicId: topic.topicId,
-        partition: one.partition,
-        currentLeaderEpoch: one.currentLeaderEpoch,
-        fetchOffset: one.fetchOffset,
-        lastFetchedEpoch: one.lastFetchedEpoch,
-        logStartOffset: one.logStartOffset,
-        maxBytes: one.partitionMaxBytes,
-        acceptedIn: -1,
-        told: undefined,
-      })),
-    );
+    const asked = askedIn(request);
     const { sessionId, sessionEpoch } = request;
     if (sessionEpoch === FINAL_EPOCH || sessionEpoch === INITIAL_EPOCH) {
       const former = this.#sessions.get(sessionId);
@@ -118,7 +106,7 @@ export class FetchSessionCache {
       const session =
         sessionEpoch === FINAL_EPOCH || asked.length === 0 ? undefined : this.#create(asked, asker);
       return session === undefined
-        ? { partitions: asked, sessionId: 0, incremental: false, served: () => undefined }
+        ? { partitions: asked, sessionId: 0, incremental: false, served: nothing }
         : { ...scopeOf(session), partitions: asked, incremental: false };
     }
     const session = this.#sessions.get(sessionId);
@@ -208,6 +196,31 @@ export class FetchSessionCache {
     this.#partitions -= session.partitions.size;
     session.moves?.end();
   }
+}
+
+function askedIn({ topics }: FetchRequest): FetchPartition[] {
+  let asked: FetchPartition[] = [];
+  for (const { topic, topicId, partitions } of topics) {
+    for (const one of partitions) {
+      asked = appended(asked, {
+        topic,
+        topicId,
+        partition: one.partition,
+        currentLeaderEpoch: one.currentLeaderEpoch,
+        fetchOffset: one.fetchOffset,
+        lastFetchedEpoch: one.lastFetchedEpoch,
+        logStartOffset: one.logStartOffset,
+        maxBytes: one.partitionMaxBytes,
+        acceptedIn: -1,
+        told: undefined,
+      });
+    }
+  }
+  return asked;
+}
+
+function nothing(): void {
+  // Without a session there is no order to keep.
 }
 
 function scopeOf({

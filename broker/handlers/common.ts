@@ -84,20 +84,25 @@ export function checkLeaderEpoch(clientEpoch: number, partition: HostedPartition
   );
 }
 
+interface NodeEndpoint {
+  readonly nodeId: number;
+  readonly host: string;
+  readonly port: number;
+  readonly rack: string | null;
+}
+
 /** The leader to be told to a client that asked the wrong broker (KIP-951), and the endpoints it needs. */
 export class LeaderHints {
   readonly #context: RequestContext;
-  readonly #nodes = new Map<
-    BrokerId,
-    { nodeId: number; host: string; port: number; rack: string | null }
-  >();
+  /** Made for the first: most answers have none. */
+  #nodes: Map<BrokerId, NodeEndpoint> | undefined;
 
   constructor(context: RequestContext) {
     this.#context = context;
   }
 
-  get endpoints(): { nodeId: number; host: string; port: number; rack: string | null }[] {
-    return [...this.#nodes.values()];
+  get endpoints(): NodeEndpoint[] {
+    return this.#nodes === undefined ? [] : [...this.#nodes.values()];
   }
 
   for(name: string, topicId: string, partition: number): { leaderId: number; leaderEpoch: number } {
@@ -106,6 +111,7 @@ export class LeaderHints {
     if (image === undefined || image.leader < 0) return { leaderId: -1, leaderEpoch: -1 };
     const endpoint = endpointOf(metadata, image.leader, this.#context.listener);
     if (endpoint !== undefined) {
+      this.#nodes ??= new Map();
       this.#nodes.set(image.leader, {
         nodeId: image.leader,
         host: endpoint.host,

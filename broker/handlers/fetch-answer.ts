@@ -1,4 +1,5 @@
 import type { BrokerId } from "../../cluster/broker.ts";
+import { appended } from "../../lib/small-list.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type { fetchResponse } from "../protocol/messages/fetch.ts";
 import { type InputOf, ZERO_UUID } from "../protocol/schema.ts";
@@ -63,10 +64,7 @@ export function fetchAnswer(
   },
 ): FetchAnswer {
   const hints = new LeaderHints(context);
-  const topics = new Map<
-    string,
-    { topic: string; topicId: string; partitions: PartitionAnswer[] }
-  >();
+  const topics = new TopicAnswers();
   for (const one of found) {
     const answered =
       one.error === undefined
@@ -74,18 +72,49 @@ export function fetchAnswer(
         : refusedAnswer(one, replicaId, version >= LEADER_HINTS ? hints : undefined);
     if (answered === undefined) continue;
     if ((one.read?.bytes ?? 0) > 0) scope.served(one.asked);
-    const { topic, topicId } = one.asked;
-    const key = topicId === ZERO_UUID ? topic : topicId;
-    const entry = topics.get(key) ?? { topic, topicId, partitions: [] };
-    entry.partitions.push(answered);
-    topics.set(key, entry);
+    topics.add(one.asked, answered);
   }
   return {
     errorCode: ErrorCode.NONE,
     sessionId: scope.sessionId,
-    responses: [...topics.values()],
+    responses: topics.all,
     nodeEndpoints: hints.endpoints,
   };
+}
+
+interface OneTopic {
+  readonly topic: string;
+  readonly topicId: string;
+  partitions: PartitionAnswer[];
+}
+
+/** Answers of partitions, by topic. Most fetches are of one topic, whose partitions need not be looked up. */
+class TopicAnswers {
+  all: OneTopic[] = [];
+  #last: OneTopic | undefined;
+  #byKey: Map<string, OneTopic> | undefined;
+
+  add({ topic, topicId }: FetchPartition, answer: PartitionAnswer): void {
+    if (this.#last?.topicId !== topicId || this.#last.topic !== topic)
+      this.#last = this.#find(topic, topicId);
+    this.#last.partitions = appended(this.#last.partitions, answer);
+  }
+
+  #find(topic: string, topicId: string): OneTopic {
+    const known = this.#byKey?.get(keyOf(topic, topicId));
+    if (known !== undefined) return known;
+    const fresh: OneTopic = { topic, topicId, partitions: [] };
+    this.all = appended(this.all, fresh);
+    if (this.all.length > 1) {
+      this.#byKey ??= new Map(this.all.map((one) => [keyOf(one.topic, one.topicId), one]));
+      this.#byKey.set(keyOf(topic, topicId), fresh);
+    }
+    return fresh;
+  }
+}
+
+function keyOf(topic: string, topicId: string): string {
+  return topicId === ZERO_UUID ? topic : topicId;
 }
 
 function refusedAnswer(
@@ -122,20 +151,21 @@ function foundAnswer(
     asked.told?.highWatermark === highWatermark && asked.told.logStartOffset === logStartOffset;
   const nothing = diverging === undefined && preferred === undefined && (read?.bytes ?? 0) === 0;
   if (scope.incremental && same && nothing) return undefined;
-  asked.told = { highWatermark, logStartOffset };
-  return {
+  if (!same) asked.told = { highWatermark, logStartOffset };
+  const answer: PartitionAnswer = {
     partitionIndex: asked.partition,
     errorCode: ErrorCode.NONE,
     highWatermark,
     lastStableOffset: partition?.lastStableOffset ?? -1,
     logStartOffset,
     abortedTransactions: committed ? [] : null,
-    ...(diverging === undefined
-      ? {}
-      : { divergingEpoch: { epoch: diverging.leaderEpoch, endOffset: diverging.endOffset } }),
-    ...(preferred === undefined ? {} : { preferredReadReplica: preferred }),
     records: read === undefined ? NO_RECORDS : read.parts,
   };
+  if (diverging !== undefined) {
+    const { leaderEpoch, endOffset } = diverging;
+    return { ...answer, divergingEpoch: { epoch: leaderEpoch, endOffset } };
+  }
+  return preferred === undefined ? answer : { ...answer, preferredReadReplica: preferred };
 }
 
 /** There is something for the follower, or was no room or memory to read it. */

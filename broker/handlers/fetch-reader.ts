@@ -1,4 +1,5 @@
 import type { BrokerId } from "../../cluster/broker.ts";
+import { appended } from "../../lib/small-list.ts";
 import type { Bytes } from "../../lib/units.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import type { FetchRequest } from "../protocol/messages/fetch.ts";
@@ -189,7 +190,7 @@ export class FetchReader {
   }
 
   #take(reads: Reads, one: Found): void {
-    reads.found.push(one);
+    reads.found = appended(reads.found, one);
     reads.left -= one.read?.bytes ?? 0;
     this.#scope.moves?.owe(keyOfPartition(one.asked), hasNews(one));
   }
@@ -332,7 +333,7 @@ function refusal(asked: FetchPartition, error: unknown): Found {
 /** What was read of a fetch's partitions so far. */
 interface Reads {
   readonly looking: readonly FetchPartition[];
-  readonly found: Found[];
+  found: Found[];
   /** Bytes that may yet be read. */
   left: number;
   /** The partition to be read next. */

@@ -1,11 +1,12 @@
 import type { Scheduler, Timer } from "../../lib/clock.ts";
+import { appended } from "../../lib/small-list.ts";
 import type { Millis } from "../../lib/units.ts";
 
 /** A fetch that waits: `onWake` is called once, by whatever comes first of what it waits for and its time. (core) */
 export class ParkedFetch {
   readonly #onWake: () => void;
   readonly #timer: Timer;
-  readonly #stops: (() => void)[] = [];
+  #stops: (() => void)[] = [];
   #woken = false;
 
   constructor(scheduler: Scheduler, timeout: Millis, onWake: () => void) {
@@ -17,7 +18,7 @@ export class ParkedFetch {
   until(listen: (wake: () => void) => () => void): void {
     const stop = listen(this.wake);
     if (this.#woken) stop();
-    else this.#stops.push(stop);
+    else this.#stops = appended(this.#stops, stop);
   }
 
   readonly wake = (): void => {
@@ -25,6 +26,8 @@ export class ParkedFetch {
     this.#woken = true;
     this.#timer.cancel();
     for (const stop of this.#stops) stop();
+    // Whoever still holds this, among the old objects, is not to hold those as well.
+    this.#stops = [];
     this.#onWake();
   };
 }

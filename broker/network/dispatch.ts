@@ -6,7 +6,7 @@ import { type Handler, HeldAnswer, type RequestContext } from "../handlers/handl
 import { quotaClientOf, quotasFor } from "../handlers/common.ts";
 import { type ApiDefinition, apiByKey } from "../protocol/api-versions.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
-import { decodeRequestHeader, responseHeader } from "../protocol/headers.ts";
+import { decodeRequestHeader, encodeResponse } from "../protocol/headers.ts";
 import { apiVersionsResponse } from "../protocol/messages/api-versions.ts";
 import { MalformedError } from "../protocol/reader.ts";
 import { inVersions } from "../protocol/schema.ts";
@@ -77,8 +77,7 @@ export class Dispatcher {
       try {
         const answer = (held?.value ?? result) as object;
         const { value, throttleMs } = timed?.throttled(answer) ?? { value: answer, throttleMs: 0 };
-        const body = api.response.encodeParts(value as never, version);
-        const parts = [responseHeader(api.response, version, correlationId), ...body];
+        const parts = encodeResponse(api.response, version, correlationId, value as never);
         return held === undefined
           ? { parts, throttleMs }
           : { parts, throttleMs, release: held.release };
@@ -101,16 +100,13 @@ export class Dispatcher {
 
   /** KIP-511: an ApiVersions from the future is answered in version 0 with what this broker speaks. */
   #tooNew(api: ApiDefinition, correlationId: number): Answer {
-    const body = apiVersionsResponse.encode(
-      {
-        errorCode: ErrorCode.UNSUPPORTED_VERSION,
-        apiKeys: [
-          { apiKey: API_VERSIONS_KEY, minVersion: api.minVersion, maxVersion: api.maxVersion },
-        ],
-      },
-      0,
-    );
-    return { parts: [responseHeader(api.response, 0, correlationId), body], throttleMs: 0 };
+    const parts = encodeResponse(apiVersionsResponse, 0, correlationId, {
+      errorCode: ErrorCode.UNSUPPORTED_VERSION,
+      apiKeys: [
+        { apiKey: API_VERSIONS_KEY, minVersion: api.minVersion, maxVersion: api.maxVersion },
+      ],
+    });
+    return { parts, throttleMs: 0 };
   }
 
   /** A whole request refused: by the response's own error field, if it has one. */
@@ -129,8 +125,7 @@ export class Dispatcher {
       errorCode: known ? error.errorCode : ErrorCode.UNKNOWN_SERVER_ERROR,
       ...("errorMessage" in api.response.fields && known ? { errorMessage: error.message } : {}),
     };
-    const body = api.response.encodeParts(value as never, version);
-    const parts = [responseHeader(api.response, version, correlationId), ...body];
+    const parts = encodeResponse(api.response, version, correlationId, value as never);
     return { parts, throttleMs: 0 };
   }
 }

@@ -1,4 +1,5 @@
 import { totalLength } from "../../lib/bytes.ts";
+import { appended } from "../../lib/small-list.ts";
 import {
   field,
   type Decode,
@@ -253,8 +254,8 @@ function arrayType<T, I>(element: FieldType<T, I>): FieldType<T[] | null, readon
         const length = readLength(reader);
         if (length < 0) return nullable ? null : refuseNull("an array");
         reader.claimElements(length);
-        const out: T[] = [];
-        for (let i = 0; i < length; i++) out.push(one(reader));
+        let out: T[] = [];
+        for (let i = 0; i < length; i++) out = appended(out, one(reader));
         return out;
       };
     },

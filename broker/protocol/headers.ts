@@ -48,19 +48,29 @@ export function encodeRequest<I>(
     writer.text(bytes);
   }
   if (definition.isFlexible(version)) writer.uvarint(0);
-  return [...writer.parts(), ...definition.encodeParts(value, version)];
+  definition.write(writer, value, version);
+  return writer.parts();
 }
 
-/** Response header: version 1 when flexible, but always version 0 for ApiVersions (KIP-511). */
-export function responseHeader(
-  definition: MessageDefinition<unknown>,
+/**
+ * A whole response as the content of a frame (without its size), in parts. Its header is version 1 when it is flexible, but
+ * always version 0 for ApiVersions (KIP-511).
+ */
+export function encodeResponse<I>(
+  definition: MessageDefinition<unknown, I>,
   version: number,
   correlationId: number,
-): Uint8Array {
-  const flexible = definition.isFlexible(version) && definition.head.apiKey !== API_VERSIONS_KEY;
-  const header = new Uint8Array(flexible ? 5 : 4);
-  new DataView(header.buffer).setInt32(0, correlationId);
-  return header;
+  value: I,
+): Uint8Array[] {
+  const writer = new Writer();
+  writer.int32(correlationId);
+  if (hasFlexibleHeader(definition, version)) writer.uvarint(0);
+  definition.write(writer, value, version);
+  return writer.parts();
+}
+
+function hasFlexibleHeader(definition: MessageDefinition<unknown>, version: number): boolean {
+  return definition.isFlexible(version) && definition.head.apiKey !== API_VERSIONS_KEY;
 }
 
 export function decodeResponse<T>(
@@ -70,8 +80,6 @@ export function decodeResponse<T>(
 ): { readonly correlationId: number; readonly value: T } {
   const reader = new Reader(frame);
   const correlationId = reader.int32();
-  if (definition.isFlexible(version) && definition.head.apiKey !== API_VERSIONS_KEY) {
-    reader.skipTaggedFields();
-  }
+  if (hasFlexibleHeader(definition, version)) reader.skipTaggedFields();
   return { correlationId, value: definition.decode(frame, reader.position, version) };
 }

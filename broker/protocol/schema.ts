@@ -31,6 +31,8 @@ export interface MessageDefinition<T, I = unknown> {
   encode(value: I, version: number): Uint8Array;
   /** The same as a list of parts, without copying byte fields. */
   encodeParts(value: I, version: number): Uint8Array[];
+  /** Puts it behind what the writer has. */
+  write(writer: Writer, value: I, version: number): void;
 }
 
 export function defineMessage<const F extends Fields>(
@@ -41,10 +43,13 @@ export function defineMessage<const F extends Fields>(
   const encoders: (Encode<Input<F>> | undefined)[] = [];
   const isFlexible = (version: number): boolean =>
     head.flexible !== undefined && version >= head.flexible;
-  const encodeParts = (value: Input<F>, version: number): Uint8Array[] => {
+  const write = (writer: Writer, value: Input<F>, version: number): void => {
     const encode = (encoders[version] ??= encodeFields(fields, version, isFlexible(version)));
-    const writer = new Writer();
     encode(writer, value);
+  };
+  const encodeParts = (value: Input<F>, version: number): Uint8Array[] => {
+    const writer = new Writer();
+    write(writer, value, version);
     return writer.parts();
   };
   return {
@@ -59,6 +64,7 @@ export function defineMessage<const F extends Fields>(
     },
     encode: (value, version) => concatBytes(encodeParts(value, version)),
     encodeParts,
+    write,
   };
 }
 

@@ -11,6 +11,15 @@ export function initialOf<F extends Fields>(fields: F): Decoded<F> {
   return out as Decoded<F>;
 }
 
+/**
+ * An object with these fields to be copied: one that gets them one after the other is made anew for every third of them.
+ * From JSON, as what is made that way has them within it, and not in a list beside it.
+ */
+function shapeOf(names: readonly string[]): Readonly<Record<string, unknown>> {
+  const fields = names.map((name) => `${JSON.stringify(name)}:null`);
+  return JSON.parse(`{${fields.join(",")}}`) as Readonly<Record<string, unknown>>;
+}
+
 /** The decoder of one version: fields that are not in it get their defaults. It throws MalformedError. */
 export function decodeFields<F extends Fields>(
   fields: F,
@@ -30,8 +39,9 @@ export function decodeFields<F extends Fields>(
       steps.push({ name, decode: one.initial });
     } else steps.push({ name, decode });
   }
+  const shape = shapeOf(steps.map(({ name }) => name));
   return (reader) => {
-    const out: Record<string, unknown> = {};
+    const out: Record<string, unknown> = { ...shape };
     for (const { name, decode } of steps) out[name] = decode(reader);
     if (flexible) {
       for (let count = reader.uvarint(); count > 0; count--) {

@@ -1,23 +1,49 @@
+import { appended } from "../../lib/small-list.ts";
 import { setInt64 } from "./int64.ts";
 import { uuidBytesOf } from "./uuid-text.ts";
 
 const encoder = new TextEncoder();
+/** Memory that one writer after the other fills: for a few dozen bytes, memory of its own takes ten times as much. */
+const SLAB_BYTES = 4096;
+/** With less than this left it is not passed on. */
+const LEAST_BYTES = 256;
+
+interface Slab {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView<ArrayBuffer>;
+  /** What writers before have filled. */
+  used: number;
+}
+
+/** The slab that nobody writes to now; a writer that is begun meanwhile, within another, takes a new one. */
+let idle: Slab | undefined;
+
+function slabOf(capacity: number): Slab {
+  const bytes = new Uint8Array(capacity);
+  return { bytes, view: new DataView(bytes.buffer), used: 0 };
+}
 
 /**
  * Bytes to be sent, as a list of parts: large byte fields are taken as they are and never copied. (pure)
  */
 export class Writer {
+  #slab: Slab;
   #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView<ArrayBuffer>;
-  #position = 0;
+  #position: number;
   /** Where the present part begins in the buffer. */
-  #partStart = 0;
-  readonly #parts: Uint8Array[] = [];
+  #partStart: number;
+  #parts: Uint8Array[] = [];
   #partsLength = 0;
 
-  constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
+  /** @param capacity of memory of its own, when it is known to be more than a little */
+  constructor(capacity?: number) {
+    this.#slab = capacity === undefined ? (idle ?? slabOf(SLAB_BYTES)) : slabOf(capacity);
+    if (this.#slab === idle) idle = undefined;
+    this.#bytes = this.#slab.bytes;
+    this.#view = this.#slab.view;
+    this.#position = this.#slab.used;
+    this.#partStart = this.#slab.used;
   }
 
   get length(): number {
@@ -30,10 +56,10 @@ export class Writer {
     if (needed > this.#bytes.length) {
       // Parts already taken keep their views of the old buffer.
       const used = at - this.#partStart;
-      const bytes = new Uint8Array(Math.max(2 * (used + length), 256));
-      bytes.set(this.#bytes.subarray(this.#partStart, at));
-      this.#bytes = bytes;
-      this.#view = new DataView(bytes.buffer);
+      this.#slab = slabOf(Math.max(2 * (used + length), LEAST_BYTES));
+      this.#slab.bytes.set(this.#bytes.subarray(this.#partStart, at));
+      this.#bytes = this.#slab.bytes;
+      this.#view = this.#slab.view;
       this.#partStart = 0;
       this.#position = used + length;
       return used;
@@ -105,19 +131,23 @@ export class Writer {
       return;
     }
     this.#cut();
-    this.#parts.push(bytes);
+    this.#parts = appended(this.#parts, bytes);
     this.#partsLength += bytes.length;
   }
   #cut(): void {
     if (this.#position === this.#partStart) return;
     const part = this.#bytes.subarray(this.#partStart, this.#position);
-    this.#parts.push(part);
+    this.#parts = appended(this.#parts, part);
     this.#partsLength += part.length;
     this.#partStart = this.#position;
   }
   /** Everything written, in order. The writer is not to be used after. */
   parts(): Uint8Array[] {
     this.#cut();
+    const slab = this.#slab;
+    slab.used = this.#position;
+    const { length } = slab.bytes;
+    if (length === SLAB_BYTES && length - slab.used >= LEAST_BYTES) idle = slab;
     return this.#parts;
   }
 }

@@ -1,5 +1,6 @@
 import type net from "node:net";
 import { totalLength } from "../../../lib/bytes.ts";
+import { appended } from "../../../lib/small-list.ts";
 import type { Bytes, Millis } from "../../../lib/units.ts";
 import type { ChannelHandlers, FrameChannel } from "../frame-channel.ts";
 
@@ -13,6 +14,10 @@ interface Frame {
   readonly parts: readonly Uint8Array[];
   readonly bytes: Bytes;
   readonly released: (() => void) | undefined;
+}
+
+function flushOf(channel: TcpChannel): void {
+  channel.flush();
 }
 
 /** Frames on a socket (edge). */
@@ -60,16 +65,15 @@ export class TcpChannel implements FrameChannel {
       return;
     }
     const bytes = totalLength(parts);
-    this.#pending.push({ parts, bytes, released });
+    this.#pending = appended(this.#pending, { parts, bytes, released });
     this.#pendingBytes += SIZE_BYTES + bytes;
     if (this.#pending.length > 1) return;
     // Everything that is answered in one turn leaves in one write.
-    process.nextTick(() => {
-      this.#flush();
-    });
+    process.nextTick(flushOf, this);
   }
 
-  #flush(): void {
+  /** What is to leave at the end of this turn leaves now. */
+  flush(): void {
     const frames = this.#pending;
     // They have left with a close in the same turn, behind which nothing may be written.
     if (frames.length === 0) return;
@@ -141,7 +145,7 @@ export class TcpChannel implements FrameChannel {
   }
 
   close(): void {
-    if (this.#pending.length > 0) this.#flush();
+    if (this.#pending.length > 0) this.flush();
     this.#socket.destroySoon();
     if (this.#socket.destroyed) return;
     const timer = setTimeout(() => this.#socket.destroy(), this.#lingerMs);

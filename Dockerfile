@@ -18,5 +18,5 @@ ENV PATH=/usr/bin HOME=/home/forebay NODE_ENV=production
 USER 10001:10001
 WORKDIR /home/forebay
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "--max-semi-space-size=16", "/app/bin/forebay.mjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=16", "--heap-growing-percent=40", "/app/bin/forebay.mjs"]
 CMD ["help"]

@@ -19,7 +19,12 @@ export function imageConfig() {
   );
   return {
     User: `${USER}:${USER}`,
-    Entrypoint: ["node", "--max-semi-space-size=16", "/app/bin/forebay.mjs"],
+    Entrypoint: [
+      "node",
+      "--max-semi-space-size=16",
+      "--heap-growing-percent=40",
+      "/app/bin/forebay.mjs",
+    ],
     Cmd: ["help"],
     Env: ["PATH=/usr/bin", "HOME=/home/forebay", "NODE_ENV=production"],
     WorkingDir: "/home/forebay",

@@ -196,10 +196,10 @@ export class Operations {
   /** Who leads each partition, and in which epoch, by the slice's name and its place there. */
   async leaders(): Promise<Readonly<Record<string, string>>> {
     return Object.fromEntries(
-      (await this.slices()).flatMap(({ metadata, status }) =>
-        (status?.partitions ?? []).map(({ leader, leaderEpoch }, at) => [
+      (await this.slices()).flatMap(({ metadata, states }) =>
+        states.map((state, at) => [
           `${metadata.name}/${at}`,
-          `broker ${leader} in epoch ${leaderEpoch}`,
+          `broker ${state?.leader} in epoch ${state?.leaderEpoch}`,
         ]),
       ),
     );

@@ -144,11 +144,11 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "retry-a-lost-compare-and-swap-blindly",
     breaks: "C1, C2",
-    seed: 14,
+    seed: 22,
     edits: [
       {
         file: "broker/replication/leadership-store.ts",
-        find: '{ op: "test", path: `${path}/partitionEpoch`, value: record.state.partitionEpoch },',
+        find: '{ op: "test", path, value: stateText(record.state) },',
         replace: "",
       },
     ],

@@ -6,6 +6,7 @@ import {
   brokerClusters,
   brokers,
   CLUSTER_LABEL,
+  leadershipShards,
   partitionSlices,
   topics,
 } from "../../../../cluster/resources.ts";
@@ -448,6 +449,27 @@ describe("topic controller", () => {
     assert.equal(
       ready.message,
       "2 partitions have leaders; 1 of spec.assignments name brokers that the cluster is not to have, and do not count",
+    );
+  });
+
+  it("records the leaderships of many topics in one shard, which it makes once", async () => {
+    world = new World();
+    await world.cluster(3);
+    await world.registered(undefined, undefined, undefined);
+    for (let at = 0; at < 20; at++) await world.topic(`t${at}`, { partitions: 6 });
+    await world.scheduler.advance(1000);
+    const { items } = await world.do(world.kube.list(partitionSlices, NAMESPACE));
+    const sizes = new Map<string, number>();
+    for (const { spec } of items) {
+      sizes.set(spec.shard, (sizes.get(spec.shard) ?? 0) + spec.partitions.length);
+    }
+    assert.deepEqual([...sizes.values()].sort(), [24, 96]);
+    const made = world.writes.filter((write) => write.startsWith("create leadershipshards"));
+    assert.equal(made.length, 2);
+    const shards = await world.do(world.kube.list(leadershipShards, NAMESPACE));
+    assert.deepEqual(
+      shards.items.map(({ metadata }) => metadata.name).sort(),
+      [...sizes.keys()].sort(),
     );
   });
 

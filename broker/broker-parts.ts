@@ -219,7 +219,6 @@ export function assemble(foundation: Foundation): BrokerParts {
     topicAdmin,
     groups,
     controller,
-    watcher,
     elections: new ElectionRequests({ image, store, scheduler, topicRules }),
     fetchSessions: new FetchSessionCache(
       config.number("max.incremental.fetch.session.cache.slots"),

@@ -4,7 +4,6 @@ import type { BrokerEnvironment } from "./environment.ts";
 import type { GroupCoordinator } from "./coordinator/group/group-coordinator.ts";
 import type { LogManager } from "./log/types.ts";
 import type { MetadataView } from "./metadata/view.ts";
-import type { MetadataWatcher } from "./metadata/watcher.ts";
 import type { Controller } from "./controller/controller.ts";
 import type { ElectionRequests } from "./controller/election-requests.ts";
 import type { FetchSessionCache } from "./fetch-session.ts";
@@ -30,7 +29,6 @@ export interface BrokerServices {
   readonly topicAdmin: TopicAdmin;
   readonly groups: GroupCoordinator;
   readonly controller: Controller;
-  readonly watcher: Pick<MetadataWatcher, "heardOfBroker">;
   readonly elections: ElectionRequests;
   readonly fetchSessions: FetchSessionCache;
 }

@@ -12,7 +12,7 @@ import {
 } from "../protocol/messages/broker-heartbeat.ts";
 import type { Contact } from "../replication/contact.ts";
 import type { Holder } from "./controller-lease.ts";
-import type { NewestVersions } from "../metadata/stale-watch.ts";
+import { fromList, listed, type NewestVersions } from "../metadata/stale-watch.ts";
 
 const HEARTBEAT_VERSION = 0;
 
@@ -173,7 +173,6 @@ export class HeartbeatSender {
     const { scheduler, self, epoch, sessionTimeoutMs, contact } = this.#options;
     const sentAt = scheduler.now();
     this.#awaiting = true;
-    const newest = this.#options.newest();
     client.send(
       brokerHeartbeatRequest,
       brokerHeartbeatResponse,
@@ -184,8 +183,7 @@ export class HeartbeatSender {
         currentMetadataOffset: this.#options.reads(),
         wantFence: false,
         wantShutDown: this.#wantsToStop,
-        newestShardVersion: newest.shards,
-        newestSliceVersion: newest.slices,
+        newestVersions: listed(this.#options.newest()),
       },
       sessionTimeoutMs,
       (answer) => {
@@ -204,10 +202,7 @@ export class HeartbeatSender {
   }
 
   #answered(answer: BrokerHeartbeatResponse, controller: Holder): void {
-    this.#options.onNewest({
-      shards: answer.newestShardVersion,
-      slices: answer.newestSliceVersion,
-    });
+    this.#options.onNewest(fromList(answer.newestVersions));
     switch (answer.errorCode) {
       case ErrorCode.NONE:
         if (answer.isFenced) this.#options.onFenced();

@@ -5,6 +5,7 @@ import type {
 } from "../protocol/messages/broker-heartbeat.ts";
 import type { InputOf } from "../protocol/schema.ts";
 import type { Handler } from "./handler.ts";
+import { fromList, listed } from "../metadata/stale-watch.ts";
 
 const CODES = {
   none: ErrorCode.NONE,
@@ -22,13 +23,15 @@ export const handleBrokerHeartbeat: Handler<
   BrokerHeartbeatRequest,
   InputOf<typeof brokerHeartbeatResponse>
 > = ({ services, connection }, request) => {
-  const { controller, watcher } = services;
+  const { controller } = services;
   const { brokerId, brokerEpoch, wantShutDown, currentMetadataOffset } = request;
-  watcher.heardOfBroker(brokerId, brokerEpoch);
-  const answer = controller.heartbeat(brokerId, brokerEpoch, wantShutDown, currentMetadataOffset, {
-    shards: request.newestShardVersion,
-    slices: request.newestSliceVersion,
-  });
+  const answer = controller.heartbeat(
+    brokerId,
+    brokerEpoch,
+    wantShutDown,
+    currentMetadataOffset,
+    fromList(request.newestVersions),
+  );
   if (connection !== undefined && !watched.has(connection)) {
     watched.add(connection);
     connection.whenClosed(() => {
@@ -40,7 +43,6 @@ export const handleBrokerHeartbeat: Handler<
     isCaughtUp: answer.isCaughtUp,
     isFenced: answer.isFenced,
     shouldShutDown: answer.shouldShutDown,
-    newestShardVersion: answer.newest.shards,
-    newestSliceVersion: answer.newest.slices,
+    newestVersions: listed(answer.newest),
   };
 };

@@ -13,7 +13,7 @@ import {
   type ShardImage,
   type SliceImage,
 } from "./partition-records.ts";
-import { NOTHING_SEEN, type NewestVersions } from "./stale-watch.ts";
+import { NOTHING_SEEN, type NewestVersions, TOLD_KINDS } from "./stale-watch.ts";
 import type { BrokerImage, MetadataView, PartitionImage, TopicImage } from "./view.ts";
 
 /** Which records an absorbed object changed. */
@@ -42,7 +42,7 @@ export class MetadataImage implements MetadataView {
   /** What brokers have registered, without the listeners from outside. */
   readonly #registered = new Map<BrokerId, readonly BrokerEndpoint[]>();
   readonly #records = new PartitionRecords();
-  #newest = NOTHING_SEEN;
+  #newest: NewestVersions = NOTHING_SEEN;
   readonly #topicObjects = new Map<string, Topic>();
   /** Of which copy of its object each broker's entry is. */
   readonly #brokerVersions = new Map<
@@ -96,18 +96,16 @@ export class MetadataImage implements MetadataView {
   }
 
   /** Another broker has seen these versions. */
-  heardOf({ shards, slices }: NewestVersions): void {
-    const known = this.#newest;
-    if (shards <= known.shards && slices <= known.slices) return;
-    this.#newest = {
-      shards: Math.max(known.shards, shards),
-      slices: Math.max(known.slices, slices),
-    };
+  heardOf(versions: Partial<NewestVersions>): void {
+    for (const kind of TOLD_KINDS) {
+      const version = versions[kind] ?? 0;
+      if (version > this.#newest[kind]) this.#newest = { ...this.#newest, [kind]: version };
+    }
   }
 
   /** A copy of a slice from a watch, a list, a read or the answer to a write. */
   absorbSlice(object: PartitionSlice): void {
-    this.heardOf({ ...NOTHING_SEEN, slices: versionNumber(object.metadata.resourceVersion) });
+    this.heardOf({ slices: versionNumber(object.metadata.resourceVersion) });
     this.#follow(this.#records.absorbSlice(object));
   }
 
@@ -118,7 +116,7 @@ export class MetadataImage implements MetadataView {
 
   /** A copy of a shard, likewise. */
   absorbShard(object: LeadershipShard): void {
-    this.heardOf({ ...NOTHING_SEEN, shards: versionNumber(object.metadata.resourceVersion) });
+    this.heardOf({ shards: versionNumber(object.metadata.resourceVersion) });
     this.#follow(this.#records.absorbShard(object));
   }
 
@@ -133,6 +131,7 @@ export class MetadataImage implements MetadataView {
   }
 
   absorbTopic(object: Topic): void {
+    this.heardOf({ topics: versionNumber(object.metadata.resourceVersion) });
     const { uid = "", generation } = object.metadata;
     const known = this.#topicObjects.get(uid);
     // Its status alone has changed, which brokers do not go by.
@@ -152,6 +151,7 @@ export class MetadataImage implements MetadataView {
   }
 
   absorbBroker(object: BrokerObject): void {
+    this.heardOf({ brokers: versionNumber(object.metadata.resourceVersion) });
     const { id } = object.spec;
     const epoch = object.status?.epoch ?? -1;
     const known = this.brokers.get(id);

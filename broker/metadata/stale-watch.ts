@@ -1,12 +1,23 @@
 import type { Millis } from "../../lib/units.ts";
 
+/** Kinds of objects whose versions brokers tell each other, in this order. */
+export const TOLD_KINDS = ["shards", "slices", "brokers", "topics"] as const;
+
 /** The newest resourceVersion of any object of a kind that this broker, or another one that told it, has seen; 0 at first. */
-export interface NewestVersions {
-  readonly shards: number;
-  readonly slices: number;
+export type NewestVersions = Readonly<Record<(typeof TOLD_KINDS)[number], number>>;
+
+export const NOTHING_SEEN: NewestVersions = { shards: 0, slices: 0, brokers: 0, topics: 0 };
+
+/** As heartbeats carry them. */
+export function listed(newest: NewestVersions): number[] {
+  return TOLD_KINDS.map((kind) => newest[kind]);
 }
 
-export const NOTHING_SEEN: NewestVersions = { shards: 0, slices: 0 };
+/** The inverse of `listed`; nothing of kinds that the other side does not tell of. */
+export function fromList(versions: readonly number[]): NewestVersions {
+  const [shards = 0, slices = 0, brokers = 0, topics = 0] = versions;
+  return { shards, slices, brokers, topics };
+}
 
 /** Between the answer to a write and its event; twice as long after each attempt to catch up that came to nothing. */
 const PATIENCE_MS: Millis = 1000;

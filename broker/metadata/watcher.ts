@@ -1,4 +1,4 @@
-import type { BrokerId, BrokerObject } from "../../cluster/broker.ts";
+import type { BrokerObject } from "../../cluster/broker.ts";
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
 import type { LeadershipShard } from "../../cluster/leadership-shard.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
@@ -21,21 +21,17 @@ import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "./image.ts";
-import { STALE_WATCH_LOOK_MS, StaleWatch } from "./stale-watch.ts";
+import { type NewestVersions, STALE_WATCH_LOOK_MS, StaleWatch, TOLD_KINDS } from "./stale-watch.ts";
 
 /** Keeps the image up to date from watches; one per kind, restarted by themselves, or when others know more. */
 export class MetadataWatcher {
   readonly #informers: Informer<KubeObject>[] = [];
-  readonly #shards: Informer<LeadershipShard>;
-  readonly #slices: Informer<PartitionSlice>;
+  /** The views of the kinds whose versions brokers tell each other. */
+  readonly #told: Readonly<Record<keyof NewestVersions, Informer<KubeObject>>>;
   readonly #image: MetadataImage;
   readonly #scheduler: Scheduler;
   readonly #logger: Logger;
-  readonly #staleShards = new StaleWatch();
-  readonly #staleSlices = new StaleWatch();
-  readonly #staleEpochs = new StaleWatch();
-  /** The newest that was heard of each. */
-  readonly #brokerEpochs = new Map<BrokerId, number>();
+  readonly #stale = new Map(TOLD_KINDS.map((kind) => [kind, new StaleWatch()]));
   #stopped = false;
 
   constructor(options: {
@@ -78,7 +74,7 @@ export class MetadataWatcher {
       this.#informers.push(informer);
       return informer;
     };
-    this.#slices = watch<PartitionSlice>(
+    const slices = watch<PartitionSlice>(
       partitionSlices,
       ofCluster,
       (slice) => {
@@ -88,7 +84,7 @@ export class MetadataWatcher {
         image.removeSlice(slice.metadata.name, slice.spec.topicId);
       },
     );
-    this.#shards = watch<LeadershipShard>(
+    const shards = watch<LeadershipShard>(
       leadershipShards,
       ofCluster,
       (shard) => {
@@ -98,7 +94,7 @@ export class MetadataWatcher {
         image.removeShard(shard.metadata.name);
       },
     );
-    watch<Topic>(
+    const topicView = watch<Topic>(
       topics,
       undefined,
       (topic) => {
@@ -108,7 +104,7 @@ export class MetadataWatcher {
         image.removeTopic(topic.metadata.uid ?? "");
       },
     );
-    watch<BrokerObject>(
+    const brokerView = watch<BrokerObject>(
       brokers,
       ofCluster,
       (broker) => {
@@ -126,6 +122,7 @@ export class MetadataWatcher {
       },
       () => undefined,
     );
+    this.#told = { shards, slices, brokers: brokerView, topics: topicView };
     watch<Lease>(leases, ofCluster, options.onLease, () => undefined);
   }
 
@@ -136,29 +133,15 @@ export class MetadataWatcher {
     this.#look();
   }
 
-  /**
-   * A broker has said which epoch it is registered with. A controller whose watch has missed that would never see it run,
-   * however often it is told.
-   */
-  heardOfBroker(id: BrokerId, epoch: number): void {
-    this.#brokerEpochs.set(id, Math.max(epoch, this.#brokerEpochs.get(id) ?? -1));
-  }
-
   #look(): void {
     if (this.#stopped) return;
     const now = this.#scheduler.now();
-    const { shards, slices } = this.#image.newest;
-    let unseen = 0;
-    for (const [id, epoch] of this.#brokerEpochs) {
-      if ((this.#image.brokers.get(id)?.epoch ?? -1) < epoch) unseen++;
-    }
-    const stale = [
-      this.#staleShards.look(versionNumber(this.#shards.newest), shards, now),
-      this.#staleSlices.look(versionNumber(this.#slices.newest), slices, now),
-      this.#staleEpochs.look(0, unseen, now),
-    ];
-    if (stale.includes(true)) {
-      this.#logger.warn("watches bring nothing: listing again", { shards, slices, unseen });
+    const stale = TOLD_KINDS.filter((kind) => {
+      const position = versionNumber(this.#told[kind].newest);
+      return this.#stale.get(kind)?.look(position, this.#image.newest[kind], now) === true;
+    });
+    if (stale.length > 0) {
+      this.#logger.warn("watches bring nothing: listing again", { stale });
       // What has happened to one connection has most likely happened to all.
       for (const informer of this.#informers) informer.relist();
     }

@@ -22,9 +22,8 @@ export const brokerHeartbeatRequest = defineMessage(
     wantShutDown: boolean("0+"),
     offlineLogDirs: array("1+", uuid("0+"), { tag: 0 }),
     cordonedLogDirs: nullableArray("2+", uuid("0+"), { nullable: "2+", tag: 1, default: null }),
-    // The newest resourceVersions of LeadershipShards and PartitionSlices that the sender knows of; also in the answer.
-    newestShardVersion: int64("0+", { tag: FIRST_OWN_TAG }),
-    newestSliceVersion: int64("0+", { tag: FIRST_OWN_TAG + 1 }),
+    // The newest resourceVersions that the sender knows of, by kind as in `TOLD_KINDS`; also in the answer.
+    newestVersions: array("0+", int64("0+"), { tag: FIRST_OWN_TAG }),
   },
 );
 export type BrokerHeartbeatRequest = MessageOf<typeof brokerHeartbeatRequest>;
@@ -37,8 +36,7 @@ export const brokerHeartbeatResponse = defineMessage(
     isCaughtUp: boolean("0+"),
     isFenced: boolean("0+", { default: true }),
     shouldShutDown: boolean("0+"),
-    newestShardVersion: int64("0+", { tag: FIRST_OWN_TAG }),
-    newestSliceVersion: int64("0+", { tag: FIRST_OWN_TAG + 1 }),
+    newestVersions: array("0+", int64("0+"), { tag: FIRST_OWN_TAG }),
   },
 );
 export type BrokerHeartbeatResponse = MessageOf<typeof brokerHeartbeatResponse>;

@@ -70,6 +70,7 @@ describe("kubectl", () => {
       "brokerclusters.forebay.dev",
       "brokers.forebay.dev",
       "clientquotas.forebay.dev",
+      "leadershipshards.forebay.dev",
       "partitionslices.forebay.dev",
       "topics.forebay.dev",
       "users.forebay.dev",
@@ -111,7 +112,16 @@ describe("kubectl", () => {
       },
     ]);
     assert.deepEqual(ageless(await table("get pslice -l forebay.dev/topic=orders")), [
-      { NAME: "orders-000", TOPIC: "orders", CLUSTER: "local", FIRST: "0" },
+      {
+        NAME: "orders-000",
+        TOPIC: "orders",
+        CLUSTER: "local",
+        SHARD: "local-leaders-0000",
+        FIRST: "0",
+      },
+    ]);
+    assert.deepEqual(ageless(await table("get lshard")), [
+      { NAME: "local-leaders-0000", CLUSTER: "local" },
     ]);
     const brokers = ageless(await table("get fbroker"));
     assert.deepEqual(
@@ -135,6 +145,7 @@ describe("kubectl", () => {
       "broker.forebay.dev/local-1",
       "broker.forebay.dev/local-2",
       "brokercluster.forebay.dev/local",
+      "leadershipshard.forebay.dev/local-leaders-0000",
       "partitionslice.forebay.dev/orders-000",
       "topic.forebay.dev/orders",
     ]);

@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
 import { MetadataImage } from "../../../../broker/metadata/image.ts";
-import { NOTHING_SEEN, StaleWatch } from "../../../../broker/metadata/stale-watch.ts";
+import {
+  fromList,
+  listed,
+  NOTHING_SEEN,
+  StaleWatch,
+} from "../../../../broker/metadata/stale-watch.ts";
 import { MetadataWatcher } from "../../../../broker/metadata/watcher.ts";
 import type { BrokerObject } from "../../../../cluster/broker.ts";
 import type { PartitionSlice } from "../../../../cluster/partition-slice.ts";
+import type { Topic } from "../../../../cluster/topic.ts";
 import {
   API_VERSION,
   brokers,
   CLUSTER_LABEL,
   leadershipShards,
   partitionSlices,
+  topics,
 } from "../../../../cluster/resources.ts";
 import type { KubeApi } from "../../../../kube/api.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
@@ -84,10 +91,11 @@ describe("a watch that brings nothing", () => {
     return { scheduler, store, image, watcher, silence };
   }
 
+  const metadata = { namespace: "default", labels: { [CLUSTER_LABEL]: "c" } };
   const slice: PartitionSlice = {
     apiVersion: API_VERSION,
     kind: "PartitionSlice",
-    metadata: { name: "t-000", labels: { [CLUSTER_LABEL]: "c" } },
+    metadata: { ...metadata, name: "t-000" },
     spec: {
       cluster: "c",
       topic: "t",
@@ -97,44 +105,62 @@ describe("a watch that brings nothing", () => {
       partitions: [{ replicas: [0] }],
     },
   };
+  const broker: BrokerObject = {
+    apiVersion: API_VERSION,
+    kind: "Broker",
+    metadata: { ...metadata, name: "c-1" },
+    spec: { cluster: "c", id: 1 },
+    status: { epoch: 2, endpoints: [], version: "0", state: "fenced", conditions: [] },
+  };
+  const topic: Topic = {
+    apiVersion: API_VERSION,
+    kind: "Topic",
+    metadata: { ...metadata, name: "t" },
+    spec: { cluster: "c", partitions: 1 },
+  };
   for (const [kind, resource, object] of [
     ["shards", leadershipShards, shardOf("c", {})],
     ["slices", partitionSlices, slice],
+    ["brokers", brokers, broker],
   ] as const) {
     it(`is replaced by a list, and what it had missed is known: ${kind}`, async () => {
       const { scheduler, store, image, watcher, silence } = await world();
       silence();
-      const { metadata } = store.create(resource, "default", object);
+      const made = store.create(resource, "default", object);
       await scheduler.advance(60_000);
       assert.equal(image[kind].size, 0, "nobody has said that there is anything");
-      image.heardOf({ ...NOTHING_SEEN, [kind]: Number(metadata.resourceVersion) });
+      image.heardOf({ [kind]: Number(made.metadata.resourceVersion) });
       await scheduler.advance(1500);
       assert.equal(image[kind].size, 1);
       watcher.stop();
     });
   }
 
-  it("is replaced when a broker has an epoch that it has not brought", async () => {
-    const broker = (epoch: number): BrokerObject => ({
-      apiVersion: API_VERSION,
-      kind: "Broker",
-      metadata: { name: "c-1", namespace: "default", labels: { [CLUSTER_LABEL]: "c" } },
-      spec: { cluster: "c", id: 1 },
-      status: { epoch, endpoints: [], version: "0", state: "fenced", conditions: [] },
-    });
+  it("is replaced by a list, and what it had missed is known: topics", async () => {
     const { scheduler, store, image, watcher, silence } = await world((fresh) => {
-      fresh.create(brokers, "default", broker(1));
-      fresh.update(brokers, "default", broker(1), { subresource: "status" });
+      const { uid = "" } = fresh.create(topics, "default", topic).metadata;
+      const placed: PartitionSlice = { ...slice, spec: { ...slice.spec, topicId: uid } };
+      fresh.create(partitionSlices, "default", placed);
     });
-    assert.equal(image.brokers.get(1)?.epoch, 1);
-    watcher.heardOfBroker(1, 1);
+    const config = (): string | undefined => image.topics.get("t")?.config.get("retention.ms");
+    assert.equal(config(), undefined);
     silence();
-    store.update(brokers, "default", broker(2), { subresource: "status" });
+    const changed: Topic = {
+      ...topic,
+      spec: { ...topic.spec, config: { "retention.ms": "1" } },
+    };
+    const made = store.update(topics, "default", changed);
     await scheduler.advance(60_000);
-    assert.equal(image.brokers.get(1)?.epoch, 1, "nobody has said that there is another");
-    watcher.heardOfBroker(1, 2);
+    assert.equal(config(), undefined, "nobody has said that there is anything");
+    image.heardOf({ topics: Number(made.metadata.resourceVersion) });
     await scheduler.advance(1500);
-    assert.equal(image.brokers.get(1)?.epoch, 2);
+    assert.equal(config(), "1");
     watcher.stop();
+  });
+
+  it("is told of in a list, also by who knows of fewer kinds", () => {
+    const newest = { shards: 4, slices: 3, brokers: 2, topics: 1 };
+    assert.deepEqual(fromList(listed(newest)), newest);
+    assert.deepEqual(fromList([7]), { ...NOTHING_SEEN, shards: 7 });
   });
 });

@@ -29,8 +29,12 @@ import { TopicTeller } from "./topic-teller.ts";
 
 /** Topics handled at the same time: what bounds the requests under way to the API. */
 const CONCURRENCY = 8;
-/** Changes of a ready topic's partitions are counted into its status at most this often. */
+/**
+ * Changes of a ready topic's partitions are counted into its status at most this often, and later the more topics there are:
+ * a lost broker changes the status of all of them, and what the brokers write then has to come first.
+ */
 const STATUS_SETTLE: Millis = SECOND;
+const STATUS_SETTLE_PER_TOPIC: Millis = 2;
 /** A new topic's first status is written when it has leaders, which is soon, or after this long. */
 const FIRST_STATUS: Millis = SECOND;
 /** What was written is in the cache after this long, or somebody else has changed it. */
@@ -132,7 +136,8 @@ class TopicController {
 
   /** Its partitions are otherwise than they were. */
   #addChanged(topic: Topic): void {
-    if (isReady(topic)) this.#queue.addAfter(keyOf(topic), STATUS_SETTLE);
+    const settle = STATUS_SETTLE + STATUS_SETTLE_PER_TOPIC * this.#caches.topics.items().size;
+    if (isReady(topic)) this.#queue.addAfter(keyOf(topic), settle);
     else this.#queue.add(keyOf(topic));
   }
 

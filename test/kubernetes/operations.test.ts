@@ -4,6 +4,7 @@ import { brokerClusters, topics } from "../../cluster/resources.ts";
 import { realScheduler, sleep } from "../../lib/clock.ts";
 import { podObjects, type PodObject } from "../../operator/resources/workloads.ts";
 import { eventually } from "../support/local-cluster.ts";
+import { versionsOf } from "./support/api-writes.ts";
 import {
   harnessFor,
   kubernetesFor,
@@ -94,15 +95,9 @@ describe("brokers on Kubernetes", function () {
   });
 
   it("leave the API alone at rest, but for the Leases", async () => {
-    const versions = async (): Promise<string> => {
-      const kinds =
-        "sts,pod,pvc,svc,cm,sa,role,rolebinding,pdb,netpol,bc,ftopic,pslice,lshard,fbroker";
-      const columns = "custom-columns=K:.kind,N:.metadata.name,V:.metadata.resourceVersion";
-      return kubernetes.kubectl("-n", NAMESPACE, "get", kinds, "-o", columns);
-    };
-    const before = await versions();
+    const before = await versionsOf(kubernetes, NAMESPACE);
     await sleep(realScheduler, REST_MS);
-    assert.equal(await versions(), before);
+    assert.equal(await versionsOf(kubernetes, NAMESPACE), before);
   });
 
   it("go on when a pod is deleted", async () => {

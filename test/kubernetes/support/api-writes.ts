@@ -27,3 +27,10 @@ export function parseApiWrites(metrics: string): ApiWrites {
 export function writesBetween(before: ApiWrites, after: ApiWrites): ApiWrites {
   return new Map([...after].map(([kind, count]) => [kind, count - (before.get(kind) ?? 0)]));
 }
+
+/** Everything that an operator or a broker could write in a namespace, by its version; not Leases, nor Events. */
+export function versionsOf({ kubectl }: TestKubernetes, namespace: string): Promise<string> {
+  const kinds = "sts,pod,pvc,svc,cm,sa,role,rolebinding,pdb,netpol,bc,ftopic,pslice,lshard,fbroker";
+  const columns = "custom-columns=K:.kind,N:.metadata.name,V:.metadata.resourceVersion";
+  return kubectl("-n", namespace, "get", kinds, "-o", columns);
+}

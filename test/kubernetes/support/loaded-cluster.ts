@@ -13,6 +13,8 @@ export interface LoadedClusterOptions {
   readonly recordsPerSecond: number;
   /** What brokers and operator ask for each, where they must not starve: 50m and the chart's own otherwise. */
   readonly cpu?: string;
+  /** Of the brokers' volumes; the default one otherwise. */
+  readonly storageClassName?: string;
 }
 
 /** An operator by Helm, a cluster with the topic `orders`, and a publisher of it. */
@@ -46,7 +48,12 @@ export async function startLoadedCluster(
     metadata: { name: cluster, namespace },
     spec: {
       brokers,
-      storage: { size: "1Gi" },
+      storage: {
+        size: "1Gi",
+        ...(options.storageClassName === undefined
+          ? {}
+          : { storageClassName: options.storageClassName }),
+      },
       rackKey: "topology.kubernetes.io/zone",
       resources: { requests: { cpu: options.cpu ?? "50m", memory: "128Mi" } },
     },

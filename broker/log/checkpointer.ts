@@ -54,10 +54,15 @@ export class Checkpointer {
     return this.#context.scheduler;
   }
 
-  /** A first checkpoint, then one whenever it is due. */
-  async start(): Promise<void> {
+  /**
+   * A first checkpoint, then one whenever it is due.
+   * @param atOnce nothing may be appended before it: the last one was of an orderly stop, or of a volume that counts as
+   * another now. Otherwise the journal still has all that was replayed, and a start does not wait for the syncs.
+   */
+  async start(atOnce: boolean): Promise<void> {
     this.#started = true;
-    await this.#checkpoint();
+    if (atOnce) await this.#checkpoint();
+    else this.#run();
   }
 
   /** Something was appended to a log, or changed in it, that its files do not have. */

@@ -79,6 +79,10 @@ export async function replayJournal(
     file.end = position;
     damaged ||= next === undefined && !clean && syncedBeyond(...replayed.rest);
   }
+  // All before the last file was synced when that was begun. Of its own end a process that was killed may have left what
+  // only memory has; it counts as stable from here on.
+  const last = found.at(-1);
+  if (last !== undefined && !clean) await syncFile(storage, last.name);
   for (const name of stale) damaged ||= await saysSynced(storage, name, position);
   damaged &&= !clean;
   const names = highest + 1;
@@ -124,6 +128,15 @@ async function saysSynced(storage: Storage, name: string, position: number): Pro
     if (entry === undefined) return false;
     if (entry.syncedBefore > position) return true;
     at = entry.next;
+  }
+}
+
+async function syncFile(storage: Storage, name: string): Promise<void> {
+  const file = await storage.open(`${JOURNAL_DIRECTORY}/${name}`, "existing");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 

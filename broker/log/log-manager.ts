@@ -115,8 +115,10 @@ async function openVolume(given: LogManagerOptions): Promise<LogManager> {
       await recovery.giveUpSpoilt();
     }
     // What was replayed is in the segments: once they are synced the journal may forget it.
-    await checkpointer.start();
+    const atOnce = saved.clean || damage.length > 0;
+    if (atOnce) await checkpointer.start(true);
     await recovery.rebuildProducers();
+    if (!atOnce) await checkpointer.start(false);
   } catch (error) {
     for (const log of logs.values()) await log.abandon();
     throw error;

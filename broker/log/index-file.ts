@@ -1,4 +1,4 @@
-import type { Ending, Storage } from "./storage.ts";
+import { type Ending, readSmall, type Storage } from "./storage.ts";
 
 /** Fewer bytes than these wait for more: an index that lacks its end is read on from the records after a crash. */
 const WORTH_WRITING_BYTES = 1024;
@@ -13,6 +13,8 @@ export class IndexFile {
   #pending = new DataView(new ArrayBuffer(0));
   #pendingBytes = 0;
   #fileBytes = 0;
+  /** As it was last read. */
+  #foundBytes = 0;
 
   constructor(storage: Storage, path: string, entryBytes: number) {
     this.#storage = storage;
@@ -43,9 +45,11 @@ export class IndexFile {
     this.#pendingBytes = 0;
   }
 
-  /** The content of the file, if there is one, in whole entries. */
-  read(): Promise<Uint8Array | undefined> {
-    return this.#storage.readFile(this.#path);
+  /** The content of the file, if there is one. */
+  async read(): Promise<Uint8Array | undefined> {
+    const content = await readSmall(this.#storage, this.#path);
+    this.#foundBytes = content?.length ?? 0;
+    return content;
   }
 
   /** How long the file is, if there is one, and its last bytes. */
@@ -59,13 +63,16 @@ export class IndexFile {
     this.found(0);
   }
 
-  /** Cuts the file here if it is longer; only whole entries before it are believed. */
+  /** Cuts the file here if it is longer than that, as it was read: only what comes before is believed. */
   async cut(fileBytes: number): Promise<void> {
-    const file = await this.#storage.open(this.#path, "create");
-    try {
-      if (file.size > fileBytes) await file.truncate(fileBytes);
-    } finally {
-      await file.close();
+    if (this.#foundBytes > fileBytes) {
+      const file = await this.#storage.open(this.#path, "existing");
+      try {
+        await file.truncate(fileBytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
     }
     this.found(fileBytes);
   }

@@ -13,6 +13,7 @@ import { JournaledLog } from "./partition-log.ts";
 import { ProducerState } from "./producer-state.ts";
 import { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
+import { readSmall } from "./storage.ts";
 import type { LogConfig, LogIdentity } from "./types.ts";
 import { logDirectories, logKey, readIdentity } from "./volume.ts";
 import { firstDamaged, isWhole } from "./whole-batches.ts";
@@ -81,10 +82,13 @@ export class Recovery {
     const saved = this.#saved.logs.get(key);
     const recoveryPoint = saved?.recoveryPoint ?? 0;
     const logStartOffset = saved?.logStartOffset ?? 0;
-    await recoverSwap(storage, directory);
-    const list = await this.#segments(directory, recoveryPoint, logStartOffset);
+    const names = await recoverSwap(storage, directory);
+    const list = await this.#segments(directory, names, recoveryPoint, logStartOffset);
     const config = configOf(saved);
-    for (const segment of list.all) await segment.adopt(config.indexIntervalBytes);
+    for (const segment of list.all) {
+      // After a crash the active one is looked through for more than that.
+      if (segment.sealed || this.#saved.clean) await segment.adopt(config.indexIntervalBytes);
+    }
     const { end: filesEnd, whole } = await this.#cut(list, saved, config);
     const short = filesEnd < (saved?.filesEnd ?? 0);
     if (short) this.#short.set(key, recoveryPoint);
@@ -94,7 +98,7 @@ export class Recovery {
     }
     const end = short ? filesEnd : Math.max(filesEnd, recoveryPoint);
     const epochs = LeaderEpochCache.decode(
-      await storage.readFile(`${directory}/leader-epoch-checkpoint`),
+      await readSmall(storage, `${directory}/leader-epoch-checkpoint`),
     );
     const known = epochs.entries().length;
     epochs.truncateFromEnd(end);
@@ -121,13 +125,14 @@ export class Recovery {
 
   async #segments(
     directory: string,
+    names: readonly string[],
     recoveryPoint: number,
     logStartOffset: number,
   ): Promise<SegmentList> {
     const { storage, scheduler, readBuffers } = this.#context;
     const now = scheduler.wallNow();
     const segments: Segment[] = [];
-    for (const name of await storage.list(directory)) {
+    for (const name of names) {
       if (!name.endsWith(".log")) continue;
       const baseOffset = Number(name.slice(0, -4));
       const { size } = present(await storage.ending(`${directory}/${name}`, 0), "it was listed");
@@ -183,8 +188,10 @@ export class Recovery {
       const wrong = end > active.baseOffset && !(await isWhole(active, last));
       if (short || wrong) return { end, whole: false };
     }
-    if (more) await active.truncate(position, config.indexIntervalBytes);
-    else if (!this.#saved.clean && active.written > 0) await active.recoverIndexes();
+    if (more) await active.truncate(position, config.indexIntervalBytes, false);
+    else if (!this.#saved.clean && active.written > 0) {
+      await active.recoverIndexes(config.indexIntervalBytes);
+    }
     return { end, whole: true };
   }
 

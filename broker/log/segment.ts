@@ -337,17 +337,22 @@ export class Segment {
     await this.#writeIndexes(true);
   }
 
-  /** Cuts the file and the indexes at `position`, where the batch that begins with `offset` was. */
-  async truncate(position: number, indexIntervalBytes: number): Promise<void> {
+  /**
+   * Cuts the file and the indexes at `position`, where a batch began. Of the records only the end is read.
+   * @param sync not during recovery, which would cut it at the same place again
+   */
+  async truncate(position: number, indexIntervalBytes: number, sync = true): Promise<void> {
     const file = await this.#open("create");
     await file.truncate(position);
-    await file.sync();
+    if (sync) await file.sync();
+    else this.dirty = true;
     this.#recent.clear();
+    await this.#writeIndexes(true);
     this.written = position;
     this.size = position;
+    await this.recoverIndexes(indexIntervalBytes);
     this.#sealedAt = undefined;
-    this.#index = undefined;
-    await this.rebuild(indexIntervalBytes);
+    this.#missingUntil = undefined;
   }
 
   /** Reads the whole segment and makes its indexes anew. */
@@ -404,29 +409,69 @@ export class Segment {
   }
 
   /**
-   * After a crash, of the segment that was the active one: its indexes were not synced and may have holes. They are cut at
-   * the first; the largest timestamp behind is looked for in the records.
+   * Of the segment that is the active one, after a crash or a cut: its indexes were not synced and may have holes, or go on
+   * behind the records. They are cut there, which is synced: what is appended next has other places. The largest timestamp
+   * behind is looked for in the records.
    */
-  async recoverIndexes(): Promise<void> {
-    this.#index = await this.#loadIndex();
-    await this.#indexFile.cut(this.#index.count * OFFSET_ENTRY_BYTES);
+  async recoverIndexes(indexIntervalBytes: number): Promise<void> {
+    const index = await this.#loadIndex();
     const time = Buffer.from((await this.#timeFile.read()) ?? []);
+    const lacking = index.count === 0 ? this.written > indexIntervalBytes : time.length === 0;
+    if (lacking) {
+      await this.rebuild(indexIntervalBytes);
+      return;
+    }
+    this.#index = index;
+    await this.#indexFile.cut(index.count * OFFSET_ENTRY_BYTES);
+    const last = index.entryAt(Infinity);
+    const from = last?.position ?? 0;
+    this.#last = undefined;
+    this.maxTimestamp = -1;
+    this.maxTimestampOffset = this.baseOffset - 1;
+    let believed = true;
+    const end = await this.scan(from, (batch) => {
+      if (batch.position === from && last !== undefined) {
+        believed = batch.lastOffset === last.lastOffset;
+      }
+      this.noteFound(batch);
+      return believed;
+    });
+    if (!believed || end !== this.written) {
+      await this.rebuild(indexIntervalBytes);
+      return;
+    }
+    this.#bytesSinceIndex = this.written - from;
+    const behind = { timestamp: this.maxTimestamp, offset: this.maxTimestampOffset };
+    await this.#recoverTimes(time);
+    const timed = index.floor(this.maxTimestampOffset);
+    if (timed < from) {
+      await this.scan(timed, (batch) => {
+        if (batch.position >= from) return false;
+        this.noteTimeOf(batch);
+        return undefined;
+      });
+    }
+    if (behind.timestamp <= this.maxTimestamp) return;
+    this.maxTimestamp = behind.timestamp;
+    this.maxTimestampOffset = behind.offset;
+  }
+
+  /** Believes the time index as far as it grows and speaks of records that are there. */
+  async #recoverTimes(time: Buffer): Promise<void> {
+    const end = this.#last?.offset ?? this.baseOffset - 1;
     this.maxTimestamp = -1;
     this.maxTimestampOffset = this.baseOffset - 1;
     let at = 0;
     for (; at + TIME_ENTRY_BYTES <= time.length; at += TIME_ENTRY_BYTES) {
       const timestamp = Number(time.readBigInt64BE(at));
       const offset = this.baseOffset + time.readInt32BE(at + 8);
-      if (timestamp <= this.maxTimestamp || offset <= this.maxTimestampOffset) break;
+      if (timestamp <= this.maxTimestamp || offset <= this.maxTimestampOffset || offset > end)
+        break;
       this.maxTimestamp = timestamp;
       this.maxTimestampOffset = offset;
     }
     this.#indexedTimestamp = this.maxTimestamp;
     await this.#timeFile.cut(at);
-    await this.scan(this.#index.floor(this.maxTimestampOffset), (batch) => {
-      this.noteFound(batch);
-      return undefined;
-    });
   }
 
   async #loadIndex(): Promise<SparseIndex> {

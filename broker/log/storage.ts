@@ -53,6 +53,17 @@ export interface Ending {
   readonly bytes: Uint8Array;
 }
 
+/** As much is read with one look at the end of a file. */
+const SMALL_BYTES: Bytes = 64 * 1024;
+
+/** The content of a file that is small as a rule, or undefined if there is none: fewer calls than `readFile` takes. */
+export async function readSmall(storage: Storage, path: string): Promise<Uint8Array | undefined> {
+  const ending = await storage.ending(path, SMALL_BYTES);
+  return ending === undefined || ending.size === ending.bytes.length
+    ? ending?.bytes
+    : storage.readFile(path);
+}
+
 /** The volume refused or failed: `code` is the system's name for it (ENOSPC, EIO, …). */
 export class StorageError extends Error {
   override readonly name = "StorageError";

@@ -1,5 +1,5 @@
 import type { Random } from "../../lib/random.ts";
-import type { Storage } from "./storage.ts";
+import { readSmall, type Storage } from "./storage.ts";
 import type { LogIdentity } from "./types.ts";
 
 const META = "meta.properties";
@@ -71,7 +71,7 @@ export async function readIdentity(
   storage: Storage,
   directory: string,
 ): Promise<LogIdentity | undefined> {
-  const content = await storage.readFile(`${directory}/${PARTITION_METADATA}`);
+  const content = await readSmall(storage, `${directory}/${PARTITION_METADATA}`);
   const topicId = /topic_id: ([0-9a-f-]{36})/.exec(
     Buffer.from(content ?? new Uint8Array(0)).toString(),
   )?.[1];

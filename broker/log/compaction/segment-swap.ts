@@ -76,8 +76,9 @@ export async function swapSegments(options: {
 /**
  * Brings a log's folder to where a swap had got or would have, before anything of it is read, and removes what an
  * unfinished pass has left. Throws StorageError when what says so is damaged: it is written atomically.
+ * @returns the names in the folder
  */
-export async function recoverSwap(storage: Storage, directory: string): Promise<void> {
+export async function recoverSwap(storage: Storage, directory: string): Promise<readonly string[]> {
   const names = await storage.list(directory);
   const path = `${directory}/${SWAP_FILE}`;
   const content = names.includes(SWAP_FILE) ? await storage.readFile(path) : undefined;
@@ -105,9 +106,10 @@ export async function recoverSwap(storage: Storage, directory: string): Promise<
     await storage.remove(path);
     await storage.syncDirectory(directory);
   }
-  for (const name of names) {
-    if (name.endsWith(CLEANED_SUFFIX)) await storage.remove(`${directory}/${name}`);
-  }
+  const unfinished = names.filter((name) => name.endsWith(CLEANED_SUFFIX));
+  for (const name of unfinished) await storage.remove(`${directory}/${name}`);
+  const same = content === undefined && unfinished.length === 0;
+  return same ? names : storage.list(directory);
 }
 
 /** Behind the last whole batch of a segment's file; -1 when there is none. */

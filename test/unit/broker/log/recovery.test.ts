@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
-import type { Storage } from "../../../../broker/log/storage.ts";
+import { type Storage, StorageError } from "../../../../broker/log/storage.ts";
 import type { LogConfig, LogManager } from "../../../../broker/log/types.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
@@ -12,6 +12,11 @@ import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 const topicId = "11111111-1111-4111-8111-111111111111";
 const identity = { topic: "t", topicId, partition: 0 };
 const VALUE_BYTES = 2 * KIB;
+
+/** Of segments. */
+function refuseSyncs(operation: string, path: string): void {
+  if (operation === "sync" && path.endsWith(".log")) throw new StorageError("ENOSPC", "full");
+}
 
 /** Counts what is read of it. */
 function counted(storage: Storage, count: (path: string, bytes: Bytes) => void): Storage {
@@ -54,7 +59,7 @@ describe("log: recovery after a kill", () => {
     read = new Map();
   });
 
-  function open(checkpointMs: number): Promise<LogManager> {
+  function open(checkpointMs: number, writeOutBytes: Bytes = 8 * MIB): Promise<LogManager> {
     read.clear();
     return scheduler.until(
       openLogManager({
@@ -69,6 +74,7 @@ describe("log: recovery after a kill", () => {
         },
         options: {
           checkpointMs,
+          writeOutBytes,
           checkpointBytes: 1024 * MIB,
           producerSnapshotBytes: 64 * KIB,
         },
@@ -122,6 +128,76 @@ describe("log: recovery after a kill", () => {
       assert.deepEqual([result?.duplicate, result?.baseOffset], [true, 999]);
     });
   }
+
+  function recordsRead(): Bytes {
+    let records = 0;
+    for (const [path, bytes] of read) if (path.endsWith(".log")) records += bytes;
+    return records;
+  }
+
+  it("reads no more of a large active segment that was written to since the last checkpoint", async () => {
+    const before = await open(10);
+    await append(before, 1000, DEFAULT_LOG_CONFIG);
+    await scheduler.until(before.close());
+    await append(await open(HOUR, 0), 20, DEFAULT_LOG_CONFIG);
+    await scheduler.advance(1000);
+    const size = storage.content("t-0/00000000000000000000.log")?.current.length ?? 0;
+    assert.ok(size > 1019 * VALUE_BYTES, "what came last is in the segment");
+    // Killed, with all that it had written.
+    const log = (await open(10)).get(topicId, 0);
+    assert.equal(log?.logEndOffset, 1020);
+    assert.ok(recordsRead() <= 128 * KIB, `${recordsRead()} bytes of 2 MiB`);
+  });
+
+  it("reads no more when it is cut, and finds and goes on as before", async () => {
+    const logs = await open(10);
+    await append(logs, 1000, DEFAULT_LOG_CONFIG);
+    await scheduler.advance(1000);
+    read.clear();
+    const log = await scheduler.until(logs.open(identity, DEFAULT_LOG_CONFIG));
+    await scheduler.until(log.truncateTo(990));
+    assert.ok(recordsRead() <= 128 * KIB, `${recordsRead()} bytes of 2 MiB`);
+    const largest = (): Promise<{ readonly offset: number } | undefined> =>
+      scheduler.until(log.offsetOfMaxTimestamp());
+    assert.equal((await largest())?.offset, 989);
+    await append(logs, 10, DEFAULT_LOG_CONFIG);
+    await scheduler.advance(1000);
+    assert.equal((await largest())?.offset, 999);
+    storage.crash(seededRandom(2));
+    const again = (await open(10)).get(topicId, 0);
+    assert.equal(again?.logEndOffset, 1000);
+    assert.equal((await scheduler.until(again.offsetForTimestamp(T0 + 500)))?.offset, 500);
+    assert.equal((await scheduler.until(again.offsetOfMaxTimestamp()))?.offset, 999);
+  });
+
+  it("does not wait until what was replayed is synced in the segments, and loses none of it", async () => {
+    await append(await open(HOUR), 20, DEFAULT_LOG_CONFIG);
+    storage.setOptions({ fault: refuseSyncs });
+    for (let start = 1; start <= 20; start++) {
+      storage.crash(seededRandom(start));
+      const logs = await open(HOUR);
+      assert.equal(logs.get(topicId, 0)?.stableOffset, 20);
+    }
+  });
+
+  it("has what it says is stable on stable storage, also of what a killed process had written only", async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const logs = await open(HOUR);
+      const end = logs.get(topicId, 0)?.logEndOffset ?? 0;
+      await append(logs, 5, DEFAULT_LOG_CONFIG);
+      const log = await scheduler.until(logs.open(identity, DEFAULT_LOG_CONFIG));
+      storage.setOptions({ scheduler, delay: () => HOUR });
+      log.appendAsLeader(batchOf({ valueBytes: VALUE_BYTES }), 0, "client");
+      await scheduler.advance(10);
+      assert.equal(log.stableOffset, end + 5, "its sync does not end");
+      // The checkpoint that follows does not come to its end either.
+      storage.setOptions({ fault: refuseSyncs });
+      assert.equal((await open(HOUR)).get(topicId, 0)?.stableOffset, end + 6);
+      storage.setOptions({});
+      storage.crash(seededRandom(seed));
+      assert.equal((await open(HOUR)).get(topicId, 0)?.stableOffset, end + 6, `seed ${seed}`);
+    }
+  });
 
   it("does not read from the same snapshot on, start after start", async () => {
     const config = { ...DEFAULT_LOG_CONFIG, segmentBytes: 256 * KIB };

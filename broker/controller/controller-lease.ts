@@ -81,6 +81,8 @@ export class ControllerLease {
   #heldUntil: Millis = -Infinity;
   #provablyDead: string | undefined;
   #busy = false;
+  /** When what it is busy with was begun, or was looked after last. */
+  #busySince: Millis = 0;
   #again = false;
   #stopped = false;
   #attemptedAt: Millis = -Infinity;
@@ -148,6 +150,7 @@ export class ControllerLease {
       return;
     }
     this.#busy = true;
+    this.#busySince = scheduler.now();
     this.#step()
       .catch((error: unknown) => {
         this.#options.logger.debug("controller lease not reached", { error: String(error) });
@@ -193,9 +196,29 @@ export class ControllerLease {
       this.#attemptedAt = now;
       this.poke();
     }
+    if (this.#busy && now - this.#busySince >= RENEW_MS) {
+      this.#busySince = now;
+      this.#lookAfterHolder();
+    }
     scheduler.after(LOOK_MS, () => {
       this.#tick();
     });
+  }
+
+  /**
+   * A call that is never answered is given up after many seconds, and a watch may bring nothing: a former controller that
+   * waits for its renewal meanwhile, and does not know of its successor, would undo what that one decides, and it in turn.
+   */
+  #lookAfterHolder(): void {
+    const { kube, namespace, name, logger } = this.#options;
+    kube.get(leases, namespace, name).then(
+      (lease) => {
+        if (!this.#stopped) this.#absorb(lease);
+      },
+      (error: unknown) => {
+        logger.debug("controller lease not read", { error: String(error) });
+      },
+    );
   }
 
   /** By what was observed last: a reason to read again and then, perhaps, to take it. */
@@ -266,6 +289,10 @@ export class ControllerLease {
         },
       });
       this.#accepted();
+      // Another may have written it since, and be known already.
+      const { uid, resourceVersion } = written.metadata;
+      const known = this.#observed?.lease.metadata;
+      if (known?.uid === uid && isOlderVersion(resourceVersion, known?.resourceVersion)) return;
       // Counted from before the write left: another may count its own duration from when it saw it.
       this.#heldUntil = startedAt + DURATION_SECONDS * 1000;
       this.#observed = { lease: written, since: scheduler.now() };

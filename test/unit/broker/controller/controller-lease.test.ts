@@ -22,6 +22,8 @@ class World {
   readonly #store = new ObjectStore({ scheduler: this.scheduler, random: seededRandom(1) });
   /** Brokers whose requests to the API fail. */
   readonly cutOff = new Set<number>();
+  /** Brokers whose writes get no answer for long, and whose watches bring nothing. */
+  readonly unanswered = new Set<number>();
   /** Writes have their effect and are answered with 409. */
   conflicting = false;
   readonly writtenAt: number[] = [];
@@ -36,7 +38,7 @@ class World {
   }
 
   observer(id: number): Observer {
-    const { scheduler, cutOff } = this;
+    const { scheduler, cutOff, unanswered } = this;
     const observer: Observer = {
       holder: undefined,
       silentSince: Infinity,
@@ -47,6 +49,7 @@ class World {
           fault: ({ verb }) => {
             if (cutOff.has(id)) return { before: new Error("cut off") };
             if (verb !== "replace") return undefined;
+            if (unanswered.has(id)) return { delayMs: 10_000, before: new Error("no answer") };
             this.writtenAt.push(scheduler.now());
             return this.conflicting
               ? { delayMs: 2, after: new ConflictError(409, "Conflict", "done all the same") }
@@ -72,16 +75,16 @@ class World {
       }),
     };
     observer.lease.start();
-    this.#watch(observer);
+    this.#watch(observer, id);
     return observer;
   }
 
   /** What a watch of the API would tell. */
-  #watch(observer: Observer): void {
+  #watch(observer: Observer, id: number): void {
     const lease = this.#store.find(leases, "default", "c-controller");
-    if (lease !== undefined) observer.lease.observe(lease);
+    if (lease !== undefined && !this.unanswered.has(id)) observer.lease.observe(lease);
     this.scheduler.after(50, () => {
-      this.#watch(observer);
+      this.#watch(observer, id);
     });
   }
 }
@@ -168,6 +171,19 @@ describe("the controller's Lease", () => {
       assert.equal(first.lease.held, false);
     });
   }
+
+  it("is known to be another's by one whose renewal gets no answer", async () => {
+    const world = new World();
+    const first = world.observer(0);
+    await world.scheduler.advance(10);
+    const second = world.observer(1);
+    await world.scheduler.advance(5000);
+    world.unanswered.add(0);
+    second.silentSince = world.scheduler.now();
+    while (!second.lease.held) await world.scheduler.advance(10);
+    await world.scheduler.advance(1500);
+    assert.deepEqual(first.holder, { id: 1, epoch: 1 });
+  });
 
   it("stays with a holder that answers while the API answers nobody, and after", async () => {
     const world = new World();

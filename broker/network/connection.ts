@@ -24,6 +24,16 @@ interface Slot {
   state: "waiting" | "answered" | "refused";
 }
 
+/** Larger requests wait in memory that is used again; many small ones may come in one piece, and take no more than they are. */
+const SMALL_BYTES = 64 * 1024;
+
+/** A request that has to wait. */
+interface HeldFrame {
+  readonly frame: Uint8Array;
+  /** What it lies in, if that is to be given back. */
+  readonly buffer: Uint8Array | undefined;
+}
+
 let nextConnectionId = 1;
 
 const PRODUCE_KEY = 0;
@@ -47,7 +57,7 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   readonly #closeListeners = new ListenerList();
   readonly #nextListeners = new ListenerList();
   /** What had arrived when the bounds were reached: no more than the channel reads at once. */
-  readonly #held: Uint8Array[] = [];
+  readonly #held: HeldFrame[] = [];
   #closed = false;
   #refused = false;
   #dropped = false;
@@ -101,7 +111,7 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
   onFrame(frame: Uint8Array): void {
     if (this.#closed || this.#refused) return;
     // The frame's bytes are valid during this call only.
-    if (this.#held.length > 0 || !this.#mayBegin(frame)) this.#hold(frame.slice());
+    if (this.#held.length > 0 || !this.#mayBegin(frame)) this.#hold(frame);
     else this.#begin(frame);
     this.#balance();
   }
@@ -217,17 +227,28 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
     this.#dropHeld();
   }
 
+  /** A client that sends faster than the volume takes it has most of its requests held: no memory is made for each. */
   #hold(frame: Uint8Array): void {
-    this.#held.push(frame);
-    this.#limits.requests.hold(frame.length);
+    const { requests } = this.#limits;
+    if (frame.length <= SMALL_BYTES) {
+      requests.hold(frame.length);
+      this.#held.push({ frame: frame.slice(), buffer: undefined });
+      return;
+    }
+    const buffer = requests.take(frame.length);
+    buffer.set(frame);
+    this.#held.push({ frame: buffer.subarray(0, frame.length), buffer });
+  }
+
+  #letGo({ frame, buffer }: HeldFrame): void {
+    if (buffer === undefined) this.#limits.requests.giveBack(frame.length);
+    else this.#limits.requests.give(buffer);
   }
 
   #dropHeld(): void {
     this.#stopWaiting?.();
     this.#stopWaiting = undefined;
-    const bytes = totalLength(this.#held);
-    this.#held.length = 0;
-    if (bytes > 0) this.#limits.requests.giveBack(bytes);
+    for (const held of this.#held.splice(0)) this.#letGo(held);
   }
 
   #refuse(slot: Slot, error: unknown): void {
@@ -281,20 +302,21 @@ export class Connection implements ChannelHandlers, RequestConnection, AnsweredC
 
   /** Begins the first that is held back, if it may be. */
   #beginHeld(): boolean {
-    const [frame] = this.#held;
-    if (frame === undefined || !this.#mayBegin(frame)) return false;
+    const [held] = this.#held;
+    if (held === undefined || !this.#mayBegin(held.frame)) return false;
     this.#held.shift();
-    this.#limits.requests.giveBack(frame.length);
-    this.#begin(frame);
+    this.#begin(held.frame);
+    // What has begun needs its bytes no longer.
+    this.#letGo(held);
     return true;
   }
 
   /** Takes a place in the line of those whose records the volume cannot take yet. */
   #waitForIntake(): void {
-    const [frame] = this.#held;
+    const [held] = this.#held;
     const { intake } = this.#limits;
-    if (frame === undefined || this.#stopWaiting !== undefined) return;
-    if (!isProduce(frame) || (intake.open && intake.waiting === 0)) return;
+    if (held === undefined || this.#stopWaiting !== undefined) return;
+    if (!isProduce(held.frame) || (intake.open && intake.waiting === 0)) return;
     this.#stopWaiting = intake.wait(() => {
       this.#stopWaiting = undefined;
       this.#passing = true;

@@ -4,6 +4,7 @@ import { Connection } from "../../../../broker/network/connection.ts";
 import { Dispatcher } from "../../../../broker/network/dispatch.ts";
 import { HeldAnswer } from "../../../../broker/handlers/handler.ts";
 import type { ListenerLimits } from "../../../../broker/network/listener-limits.ts";
+import type { ProduceRequest } from "../../../../broker/protocol/messages/produce.ts";
 import { RequestMemory } from "../../../../broker/network/request-memory.ts";
 import { type AnsweredClient, SlowClients } from "../../../../broker/network/slow-clients.ts";
 import { Gate } from "../../../../lib/gate.ts";
@@ -18,6 +19,9 @@ class World {
   readonly scheduler = new VirtualScheduler();
   readonly log = new KeptLog();
   readonly begun: string[] = [];
+  /** Records that were to be appended, and the memory that they lay in. */
+  readonly records: Buffer[] = [];
+  readonly memories = new Set<ArrayBufferLike>();
   /** How many produce requests the volume takes. */
   room = 0;
   held = 0;
@@ -25,7 +29,7 @@ class World {
 
   constructor(answerBytes = Infinity) {
     this.limits = {
-      requests: new RequestMemory(1000),
+      requests: new RequestMemory(MIB),
       answers: new AnswerMemory(answerBytes, () => this.held),
       intake: new Gate(() => this.room > 0),
       now: () => this.scheduler.now(),
@@ -35,7 +39,12 @@ class World {
   connect(name: string): { channel: FakeChannel; connection: Connection } {
     const channel = new FakeChannel();
     const handlers = served({
-      [PRODUCE]: () => {
+      [PRODUCE]: (_context, request: ProduceRequest) => {
+        const records = request.topicData[0]?.partitionData[0]?.records;
+        if (records !== null && records !== undefined) {
+          this.records.push(Buffer.from(records));
+          this.memories.add(records.buffer);
+        }
         this.room--;
         this.begun.push(`${name} produce`);
         return {};
@@ -63,6 +72,11 @@ class World {
 }
 
 const produce = (): Uint8Array => requestFrame(PRODUCE, 9, 1, { acks: 1 });
+const records = (fill: number): Buffer => Buffer.alloc(100_000, fill);
+const large = (fill: number): Uint8Array => {
+  const partitionData = [{ index: 0, records: records(fill) }];
+  return requestFrame(PRODUCE, 9, 1, { acks: 1, topicData: [{ name: "t", partitionData }] });
+};
 const metadata = (): Uint8Array => requestFrame(METADATA, 1, 2);
 
 describe("connection: records that the volume cannot take yet", () => {
@@ -102,6 +116,27 @@ describe("connection: records that the volume cannot take yet", () => {
     world.limits.intake.wake();
     assert.deepEqual(world.begun.slice(5), ["c produce", "late produce"]);
     assert.equal(world.limits.intake.waiting, 0);
+  });
+
+  it("wait in memory that is used again when they are large, and in as much as they are when they are small", () => {
+    const world = new World();
+    const { connection } = world.connect("writer");
+    for (const fill of [1, 2]) {
+      const frame = large(fill);
+      connection.onFrame(frame);
+      assert.equal(world.limits.requests.usedBytes, 128 * 1024);
+      // The channel puts something else there.
+      frame.fill(0);
+      world.room = 1;
+      world.limits.intake.wake();
+      assert.equal(world.limits.requests.usedBytes, 0);
+    }
+    assert.deepEqual(world.records, [records(1), records(2)]);
+    assert.equal(world.memories.size, 1);
+    connection.onFrame(produce());
+    assert.equal(world.limits.requests.usedBytes, produce().length);
+    connection.onClose();
+    assert.equal(world.limits.requests.usedBytes, 0);
   });
 
   it("are forgotten when their connection closes", () => {

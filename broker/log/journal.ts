@@ -40,7 +40,8 @@ const LOOP_WRITE_BYTES = 16 * 1024;
 const SLOW_WRITE_MS = 1;
 const OFF_LOOP_MS = 1000;
 const RETRY_MS = 250;
-const SPARE_FILES = 2;
+/** As many as a checkpoint under full load lets the journal grow by: a new one is written twice, with zeros first. */
+const SPARE_FILES = 3;
 
 interface OpenJournalFile {
   readonly open: StorageFile;

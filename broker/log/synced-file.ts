@@ -6,6 +6,8 @@ import type { StorageFile } from "./storage.ts";
 
 /** A journal's file is allocated in steps of so much. */
 const ALLOCATE_BYTES = 4 * MIB;
+/** Never written to, so that it takes no memory; one for all, as some of it for each step is a full garbage collection soon. */
+const ZEROS = new Uint8Array(ALLOCATE_BYTES);
 
 /**
  * Every write is on stable storage when it is done (O_DSYNC), which takes one call in place of two. Whole pages go there
@@ -37,7 +39,7 @@ export class SyncedFile implements StorageFile {
     const from = Math.max(end, this.#allocated);
     this.#allocated = from + ALLOCATE_BYTES;
     this.#zeroing = this.#buffered
-      .write(from, [new Uint8Array(ALLOCATE_BYTES)])
+      .write(from, [ZEROS])
       // Whoever needs the room is told that there is none.
       .catch(() => undefined)
       .finally(() => {

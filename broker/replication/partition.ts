@@ -43,7 +43,10 @@ export class Partition implements HostedPartition {
   record: RecordedPartition;
   minInSyncReplicas = 1;
   readonly #context: PartitionContext;
-  /** Leader epochs up to this one were recorded before this process registered (C3). */
+  /**
+   * Leader epochs up to this one were recorded before this process registered, or have begun in the log already: a partition
+   * whose record had gone for a while, with its slice, is opened anew by the same process (C3).
+   */
   readonly #burnedEpoch: number;
   #leaderReplica: LeaderReplica | undefined;
   #following: { readonly leader: BrokerId; readonly leaderEpoch: number } | undefined;
@@ -61,7 +64,7 @@ export class Partition implements HostedPartition {
     this.partition = record.partition;
     this.record = record;
     this.log = log;
-    this.#burnedEpoch = burnedEpoch;
+    this.#burnedEpoch = Math.max(burnedEpoch, log.latestEpoch);
     this.#context = context;
     log.onStable = () => {
       this.#onStable();

@@ -48,6 +48,16 @@ export function addBrokerMetrics(registry: MetricsRegistry, broker: Broker): voi
     () => broker.replicas?.damage.counts.repaired ?? 0,
   );
   gauge(
+    "forebay_held_partitions",
+    "Replicas that take nothing until damage on their disk is repaired.",
+    () => broker.logs?.held.logs ?? 0,
+  );
+  gauge(
+    "forebay_uncut_partitions",
+    "Those of them that damage keeps from being cut: the journal is kept for them, and grows.",
+    () => broker.logs?.held.uncut ?? 0,
+  );
+  gauge(
     "forebay_volume_free_bytes",
     "Free bytes of the volume.",
     () => broker.logs?.usage.freeBytes ?? 0,

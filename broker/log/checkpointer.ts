@@ -1,5 +1,6 @@
 import type { Scheduler } from "../../lib/clock.ts";
 import { forEachOf } from "../../lib/concurrency.ts";
+import type { Millis } from "../../lib/units.ts";
 import { type Checkpoint, encodeCheckpoint, type SavedLog } from "./checkpoints.ts";
 import type { LogContext } from "./log-context.ts";
 import type { LogOptions } from "./log-options.ts";
@@ -15,6 +16,8 @@ const WIDTH = 2;
 const MAX_SNAPSHOT_SHARES = 256;
 /** A full volume is tried again. */
 const RETRY_MS = 1000;
+/** What is wrong for long is told of now and again. */
+const TELL_EVERY_MS: Millis = 60_000;
 
 /**
  * Writes to segments what has gathered in memory, in large pieces; and from time to time syncs them, so that the journal may
@@ -35,6 +38,7 @@ export class Checkpointer {
   #writing: Promise<void> | undefined;
   #running: Promise<void> | undefined;
   #planned = false;
+  #tellAt: Millis = -Infinity;
   #started = false;
   #closed = false;
 
@@ -146,6 +150,7 @@ export class Checkpointer {
     }
     if ([...safe.values()].includes(undefined)) {
       for (const log of logs) this.#unsaved.add(log);
+      this.#tellOfUncut(journalPosition);
       return;
     }
     const saved = new Map<string, SavedLog>();
@@ -175,6 +180,21 @@ export class Checkpointer {
       log.compaction.checkpointedOffset = one.filesEnd;
     }
     await journal.freeBefore(journalPosition);
+  }
+
+  /** A truncation that damage keeps from the files is in the journal only: none of it is given up until that is repaired. */
+  #tellOfUncut(journalPosition: number): void {
+    const uncut = [...this.#logs.values()].filter((log) => log.uncut);
+    const now = this.#scheduler.now();
+    if (uncut.length === 0 || now < this.#tellAt) return;
+    this.#tellAt = now + TELL_EVERY_MS;
+    this.#context.logger.error(
+      "the journal grows: logs wait for the repair of what was to be cut",
+      {
+        logs: uncut.map(({ files }) => files.directory),
+        journalBytes: journalPosition - this.#saved.journalPosition,
+      },
+    );
   }
 
   /** Bytes of a log beyond its saved producers' state: its share of what all may have. */

@@ -174,6 +174,15 @@ class JournaledLogManager implements LogManager {
   get compaction(): CompactionStats {
     return this.#cleaner.stats;
   }
+  get held(): { logs: number; uncut: number } {
+    let held = 0;
+    let uncut = 0;
+    for (const log of this.#logs.values()) {
+      if (log.held) held++;
+      if (log.uncut) uncut++;
+    }
+    return { logs: held, uncut };
+  }
   get intake(): Gate {
     return this.#context.arena.relief;
   }

@@ -210,6 +210,8 @@ export interface LogManager {
   readonly usage: { readonly freeBytes: Bytes; readonly capacityBytes: Bytes };
   /** What compaction has done and has before it. */
   readonly compaction: CompactionStats;
+  /** Logs that take nothing until damage in them is repaired; while a truncation is held up, the journal only grows. */
+  readonly held: { readonly logs: number; readonly uncut: number };
   /** Writes segments and checkpoints out and closes everything: the next start has nothing to recover. */
   close(): Promise<void>;
 }

@@ -30,6 +30,7 @@ describe("log: a truncation that meets a damaged batch", () => {
   let manager: LogManager;
   let log: PartitionLog;
   let found: DamagedError[];
+  let errors: Record<string, unknown>[];
   const batch = (number: number): Uint8Array => batchOf({ baseOffset: number, valueBytes: 100 });
   const ofProducer = (number: number): Uint8Array =>
     batchOf({ valueBytes: 100, producerId: 7, producerEpoch: 0, baseSequence: number });
@@ -40,7 +41,10 @@ describe("log: a truncation that meets a damaged batch", () => {
         storage: storage.mount(),
         scheduler,
         random,
-        logger: silentLogger,
+        logger: {
+          ...silentLogger,
+          error: (message, fields) => errors.push({ message, ...fields }),
+        },
         panic: (error) => {
           throw error;
         },
@@ -68,6 +72,7 @@ describe("log: a truncation that meets a damaged batch", () => {
   }
 
   beforeEach(async () => {
+    errors = [];
     scheduler = new VirtualScheduler();
     storage = new MemoryStorage();
     random = seededRandom(1);
@@ -113,6 +118,27 @@ describe("log: a truncation that meets a damaged batch", () => {
       assert.equal(await served(), LEAVES + 1);
     });
   }
+
+  it("is told of while it keeps the journal from being freed", async () => {
+    await scheduler.until(manager.close());
+    manager = await open(10);
+    log = present(manager.get(identity.topicId, 0), "it was there");
+    damage(LEAVES - 1, LENGTH);
+    const cut = log.truncateTo(LEAVES);
+    await isTrue(() => log.held);
+    await scheduler.advance(5000);
+    assert.deepEqual(manager.held, { logs: 1, uncut: 1 });
+    const [told, ...more] = errors.filter(({ message }) =>
+      String(message).startsWith("the journal"),
+    );
+    assert.deepEqual(told?.["logs"], ["t-0"]);
+    assert.ok(Number(told["journalBytes"]) > 0);
+    assert.deepEqual(more, [], "once a minute");
+    const place = { segment: 0, position: (LEAVES - 1) * SIZE, offset: LEAVES - 1 };
+    assert.equal(await scheduler.until(log.repair(place, batch(LEAVES - 1))), true);
+    await scheduler.until(cut);
+    assert.deepEqual(manager.held, { logs: 0, uncut: 0 });
+  });
 
   it("goes deeper when the log is cut again while it waits", async () => {
     damage(LEAVES - 1, LENGTH);

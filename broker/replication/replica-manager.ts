@@ -1,13 +1,7 @@
 import { replicaCount } from "../../cluster/assignments.ts";
 import type { BrokerEndpoint, BrokerId, BrokerObject } from "../../cluster/broker.ts";
 import { changeIsr, isDismissed, restart } from "../../cluster/partition-change.ts";
-import { recordedStates } from "../../cluster/leadership-shard.ts";
-import {
-  brokers as brokerResource,
-  leadershipShards,
-  partitionSlices,
-  topics,
-} from "../../cluster/resources.ts";
+import { brokers as brokerResource } from "../../cluster/resources.ts";
 import { NotFoundError } from "../../kube/errors.ts";
 import { ListenerList } from "../../lib/listener-list.ts";
 import type { BrokerConfig } from "../config.ts";
@@ -21,6 +15,7 @@ import { ByPartition } from "./by-partition.ts";
 import type { Contact } from "./contact.ts";
 import type { IsrProposal, LeaderReplica } from "./leader-replica.ts";
 import type { LeadershipStore } from "./leadership-store.ts";
+import { LogDeletion } from "./log-deletion.ts";
 import { Partition } from "./partition.ts";
 import { DamageRepair } from "./damage-repair.ts";
 import { admitted } from "./isr-additions.ts";
@@ -30,8 +25,6 @@ import type { LeadershipListener, Replicas } from "./types.ts";
 const TICK_MS = 100;
 /** Proposals are carried out at once, and those that follow within this time together: each time reads brokers. */
 const PROPOSE_SPACING_MS = 20;
-/** How long a log is kept after its topic was found deleted by a quorum read has failed, before the next try. */
-const DELETE_RETRY_MS = 1000;
 
 const NO_CONFIG: ReadonlyMap<string, string> = new Map();
 
@@ -53,6 +46,7 @@ export class ReplicaManager implements Replicas {
   readonly #store: LeadershipStore;
   readonly #contact: Contact;
   readonly damage: DamageRepair;
+  readonly #deletion: LogDeletion;
   readonly #ownEpoch: () => number;
   readonly #partitions = new ByPartition<Partition>();
   readonly #opening = new Set<string>();
@@ -94,6 +88,18 @@ export class ReplicaManager implements Replicas {
     this.#contact = options.contact;
     this.#ownEpoch = options.ownEpoch;
     const { network, scheduler, logger, panic } = options.environment;
+    this.#deletion = new LogDeletion({
+      self: options.self,
+      kube: options.environment.kube,
+      namespace: options.namespace,
+      clusterName: options.clusterName,
+      scheduler,
+      logger,
+      panic,
+      wanted: ({ topicId, partition }) =>
+        this.#partitions.has(topicId, partition) || this.#opening.has(keyOf(topicId, partition)),
+      delete: ({ topicId, partition }) => this.#logs.delete(topicId, partition),
+    });
     this.damage = new DamageRepair({
       self: options.self,
       network,
@@ -125,7 +131,7 @@ export class ReplicaManager implements Replicas {
       const record = this.#image.records.get(topicId, partition);
       // The list that filled the image was a quorum read; still the deletion asks again (C9).
       if (record?.placement.replicas.includes(this.#self) !== true) {
-        this.#deleteWhenGone(topic, topicId, partition);
+        this.#deletion.whenGone({ topic, topicId, partition });
       }
     }
     this.#tick();
@@ -133,6 +139,7 @@ export class ReplicaManager implements Replicas {
 
   stop(): void {
     this.#stopped = true;
+    this.#deletion.stop();
     for (const fetcher of this.#fetchers.values()) fetcher.stop();
     for (const partition of this.#partitions.values()) partition.close();
     this.#partitions.clear();
@@ -235,7 +242,7 @@ export class ReplicaManager implements Replicas {
     const current = this.#image.records.get(topicId, partition);
     if (this.#stopped) return;
     if (current?.placement.replicas.includes(this.#self) !== true) {
-      this.#deleteWhenGone(topic, topicId, partition);
+      this.#deletion.whenGone({ topic, topicId, partition });
       return;
     }
     const opened = new Partition(current, log, this.#burned.get(key) ?? -1, {
@@ -331,59 +338,8 @@ export class ReplicaManager implements Replicas {
         listener.onLostLeadership(record.topic, record.partition, leaderEpoch);
       }
     }
-    this.#deleteWhenGone(record.topic, record.topicId, record.partition);
-  }
-
-  /** Deletes a log once a quorum read has shown that nobody counts on it (C9). */
-  #deleteWhenGone(topic: string, topicId: string, partition: number): void {
-    const key = keyOf(topicId, partition);
-    const wanted = (): boolean =>
-      this.#partitions.has(topicId, partition) || this.#opening.has(key);
-    const attempt = async (): Promise<void> => {
-      if (this.#stopped || wanted()) return;
-      const hosted = await this.#recordedHere(topicId, partition);
-      // It may have come back while the answer was on its way, and count in the ISR by now.
-      if (this.#stopped || wanted()) return;
-      if (hosted === "unknown") {
-        this.#environment.scheduler.after(DELETE_RETRY_MS, run);
-      } else if (hosted === "no") {
-        this.#environment.logger.info("log deleted", { topic, topicId, partition });
-        await this.#logs.delete(topicId, partition);
-      }
-    };
-    const run = (): void => {
-      attempt().catch((error: unknown) => this.#environment.panic(error));
-    };
-    run();
-  }
-
-  async #recordedHere(topicId: string, partition: number): Promise<"yes" | "no" | "unknown"> {
-    const { kube } = this.#environment;
-    try {
-      const { items } = await kube.list(partitionSlices, this.#namespace, {
-        labelSelector: `forebay.dev/cluster=${this.#clusterName}`,
-      });
-      const slice = items.find(
-        ({ spec }) =>
-          spec.topicId === topicId &&
-          spec.partitions[partition - spec.firstPartition] !== undefined,
-      );
-      if (slice === undefined) return (await this.#topicIsGone(topicId)) ? "no" : "unknown";
-      const { shard, firstPartition, partitions } = slice.spec;
-      if (partitions[partition - firstPartition]?.replicas.includes(this.#self)) return "yes";
-      // The placement and who is in sync are two objects: as long as it counts, its records are kept.
-      const recorded = await kube.get(leadershipShards, this.#namespace, shard);
-      const { isr = [], elr = [] } = recordedStates([recorded]).get(topicId, partition) ?? {};
-      return isr.includes(this.#self) || elr.includes(this.#self) ? "unknown" : "no";
-    } catch {
-      return "unknown";
-    }
-  }
-
-  /** A slice alone may be missing for a moment, when somebody has deleted it. */
-  async #topicIsGone(topicId: string): Promise<boolean> {
-    const { items } = await this.#environment.kube.list(topics, this.#namespace);
-    return items.every(({ metadata }) => metadata.uid !== topicId);
+    const { topic, topicId, partition: index } = record;
+    this.#deletion.whenGone({ topic, topicId, partition: index });
   }
 
   #progressed(partition: Partition): void {

@@ -15,7 +15,7 @@ const A_WHILE_MS = 2500;
 
 describe("a log that is not wanted here any more", () => {
   let cluster: InProcessCluster;
-  /** What the API tells of objects when it is asked for one by name. */
+  /** What the API tells of objects when it is asked for all. */
   let told: <T extends KubeObject>(resource: Resource<T>, object: T) => T;
 
   beforeEach(async () => {
@@ -25,8 +25,10 @@ describe("a log that is not wanted here any more", () => {
       basePort: BASE_PORT,
       kubeOf: (_id, kube): KubeApi => ({
         ...bound(kube),
-        get: async (resource, namespace, name) =>
-          told(resource, await kube.get(resource, namespace, name)),
+        list: async (resource, namespace, options) => {
+          const found = await kube.list(resource, namespace, options);
+          return { ...found, items: found.items.map((object) => told(resource, object)) };
+        },
       }),
     });
     await cluster.kube.create(topics, NAMESPACE, {

@@ -1,0 +1,128 @@
+import type { BrokerId } from "../../cluster/broker.ts";
+import { type RecordedStates, recordedStates } from "../../cluster/leadership-shard.ts";
+import type { PartitionSlice } from "../../cluster/partition-slice.ts";
+import {
+  CLUSTER_LABEL,
+  leadershipShards,
+  partitionSlices,
+  topics,
+} from "../../cluster/resources.ts";
+import type { KubeApi } from "../../kube/api.ts";
+import type { Scheduler } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Millis } from "../../lib/units.ts";
+
+/** Between two looks at what could not be told, or may not be deleted yet. */
+const RETRY_MS: Millis = 1000;
+
+export interface LogIdentity {
+  readonly topic: string;
+  /** Lower-case UUID with dashes. */
+  readonly topicId: string;
+  readonly partition: number;
+}
+
+export interface LogDeletionOptions {
+  readonly self: BrokerId;
+  readonly kube: KubeApi;
+  readonly namespace: string;
+  readonly clusterName: string;
+  readonly scheduler: Scheduler;
+  readonly logger: Logger;
+  readonly panic: (error: unknown) => void;
+  /** Whether the partition is open here, or about to be: its log is in use. */
+  readonly wanted: (log: LogIdentity) => boolean;
+  readonly delete: (log: LogIdentity) => Promise<void>;
+}
+
+/** What quorum reads, one after the other, say of all partitions. */
+interface Recorded {
+  readonly slices: readonly PartitionSlice[];
+  readonly states: RecordedStates;
+  readonly topicIds: ReadonlySet<string | undefined>;
+}
+
+/**
+ * Deletes logs that are not wanted here any more, once quorum reads have shown that nobody counts on them (C9). All that
+ * wait share the reads: a topic has many partitions, and many topics may go at once.
+ */
+export class LogDeletion {
+  readonly #options: LogDeletionOptions;
+  #waiting = new Map<string, LogIdentity>();
+  #running = false;
+  #stopped = false;
+
+  constructor(options: LogDeletionOptions) {
+    this.#options = options;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Never rejects: what goes wrong with a log itself goes to `panic`. */
+  whenGone(log: LogIdentity): void {
+    this.#waiting.set(`${log.topicId}/${String(log.partition)}`, log);
+    if (this.#running) return;
+    this.#running = true;
+    this.#options.scheduler.soon(() => {
+      this.#run().catch((error: unknown) => {
+        this.#options.panic(error);
+      });
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { scheduler, wanted, logger } = this.#options;
+    const looking = this.#waiting;
+    this.#waiting = new Map();
+    const recorded = await this.#read().catch(() => undefined);
+    for (const [key, log] of looking) {
+      // It may have come back while the answers were on their way, and count in the ISR by now.
+      if (this.#stopped || wanted(log)) continue;
+      const found = recorded === undefined ? "unknown" : this.#verdict(log, recorded);
+      if (found === "unknown") this.#waiting.set(key, log);
+      if (found !== "gone") continue;
+      logger.info("log deleted", { ...log });
+      await this.#options.delete(log);
+    }
+    this.#running = this.#waiting.size > 0 && !this.#stopped;
+    if (!this.#running) return;
+    scheduler.after(RETRY_MS, () => {
+      this.#run().catch((error: unknown) => {
+        this.#options.panic(error);
+      });
+    });
+  }
+
+  /** Placements first: a state that is read later is no older than the placement that it is held against. */
+  async #read(): Promise<Recorded> {
+    const { kube, namespace, clusterName } = this.#options;
+    const ofCluster = { labelSelector: `${CLUSTER_LABEL}=${clusterName}` };
+    const slices = await kube.list(partitionSlices, namespace, ofCluster);
+    const shards = await kube.list(leadershipShards, namespace, ofCluster);
+    const all = await kube.list(topics, namespace);
+    return {
+      slices: slices.items,
+      states: recordedStates(shards.items),
+      topicIds: new Set(all.items.map(({ metadata }) => metadata.uid)),
+    };
+  }
+
+  #verdict(
+    { topicId, partition }: LogIdentity,
+    { slices, states, topicIds }: Recorded,
+  ): "gone" | "placed" | "unknown" {
+    const { self } = this.#options;
+    const placement = slices
+      .filter(({ spec }) => spec.topicId === topicId)
+      .map(({ spec }) => spec.partitions[partition - spec.firstPartition])
+      .find((found) => found !== undefined);
+    // A slice alone may be missing for a moment, when somebody has deleted it.
+    if (placement === undefined) return topicIds.has(topicId) ? "unknown" : "gone";
+    if (placement.replicas.includes(self)) return "placed";
+    // Placement and state are two objects: as long as this replica counts, its records are kept.
+    const { isr = [], elr = [] } = states.get(topicId, partition) ?? {};
+    return isr.includes(self) || elr.includes(self) ? "unknown" : "gone";
+  }
+}

@@ -115,7 +115,9 @@ async function openVolume(given: LogManagerOptions): Promise<LogManager> {
       await recovery.giveUpSpoilt();
     }
     // What was replayed is in the segments: once they are synced the journal may forget it.
-    const atOnce = saved.clean || damage.length > 0;
+    // More than a checkpoint lets gather: the last starts have ended before theirs, and what is replayed has to be bounded.
+    const much = opened.journal.position - saved.journalPosition > 2 * options.checkpointBytes;
+    const atOnce = saved.clean || damage.length > 0 || much;
     if (atOnce) await checkpointer.start(true);
     await recovery.rebuildProducers();
     if (!atOnce) await checkpointer.start(false);

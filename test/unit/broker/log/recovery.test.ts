@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
 import { type Storage, StorageError } from "../../../../broker/log/storage.ts";
 import type { LogConfig, LogManager } from "../../../../broker/log/types.ts";
+import { present } from "../../../../lib/assert.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
 import { HOUR, KIB, MIB, type Bytes } from "../../../../lib/units.ts";
@@ -59,7 +60,11 @@ describe("log: recovery after a kill", () => {
     read = new Map();
   });
 
-  function open(checkpointMs: number, writeOutBytes: Bytes = 8 * MIB): Promise<LogManager> {
+  function open(
+    checkpointMs: number,
+    writeOutBytes: Bytes = 8 * MIB,
+    checkpointBytes: Bytes = 1024 * MIB,
+  ): Promise<LogManager> {
     read.clear();
     return scheduler.until(
       openLogManager({
@@ -75,7 +80,7 @@ describe("log: recovery after a kill", () => {
         options: {
           checkpointMs,
           writeOutBytes,
-          checkpointBytes: 1024 * MIB,
+          checkpointBytes,
           producerSnapshotBytes: 64 * KIB,
         },
       }),
@@ -178,6 +183,26 @@ describe("log: recovery after a kill", () => {
       const logs = await open(HOUR);
       assert.equal(logs.get(topicId, 0)?.stableOffset, 20);
     }
+  });
+
+  it("waits for it when starts that ended before their first checkpoints have let the journal grow", async () => {
+    const limit = 32 * KIB;
+    let position = 0;
+    storage.setOptions({ fault: refuseSyncs });
+    for (let start = 0; start < 2; start++) {
+      const logs = await open(HOUR, 8 * MIB, limit);
+      await append(logs, 20, DEFAULT_LOG_CONFIG);
+      position = logs.get(topicId, 0)?.logEndOffset ?? 0;
+      storage.crash(seededRandom(start));
+    }
+    assert.equal(position, 40, "the second did not wait");
+    const opened: LogManager[] = [];
+    void open(HOUR, 8 * MIB, limit).then((logs) => opened.push(logs));
+    await scheduler.advance(10_000);
+    assert.equal(opened.length, 0);
+    storage.setOptions({});
+    await scheduler.advance(10_000);
+    assert.equal(present(opened[0], "it is open").get(topicId, 0)?.stableOffset, 40);
   });
 
   it("has what it says is stable on stable storage, also of what a killed process had written only", async () => {

@@ -74,17 +74,17 @@ export class FakeElections {
     const running = items
       .filter(({ status }) => status?.state === "running")
       .map(({ spec }) => spec.id);
-    const [{ states: before } = { states: [] }] = withStates(
-      [slice],
-      (await kube.list(leadershipShards, namespace)).items,
-    );
+    const shards = (await kube.list(leadershipShards, namespace)).items;
+    const [{ states: before } = { states: [] }] = withStates([slice], shards);
     const after = slice.spec.partitions.map((placement, at) =>
       next(placement, before[at], running),
     );
     const partitions = after.filter((state) => state !== undefined);
     if (partitions.length < after.length) return;
     if (JSON.stringify(partitions) === JSON.stringify(before)) return;
-    await recordStates(kube, namespace, slice, partitions);
+    // Brokers that left or came back meanwhile have recorded that there.
+    const shard = shards.find(({ metadata }) => metadata.name === slice.spec.shard);
+    await recordStates(kube, namespace, slice, partitions, shard);
     this.#queue.addAfter(name, STEP);
   }
 }

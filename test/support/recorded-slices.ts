@@ -99,17 +99,22 @@ export async function ensureShard(
   }
 }
 
-/** Records states of a slice's partitions, in the brokers' stead. */
+/**
+ * Records states of a slice's partitions, in the brokers' stead.
+ * @param decidedOn the shard that they were decided on, when what others have recorded since must stay
+ * @throws ConflictError when it has changed since
+ */
 export async function recordStates(
   kube: KubeApi,
   namespace: string,
   { spec }: PartitionSlice,
   states: readonly (PartitionState | undefined)[],
+  decidedOn?: LeadershipShard,
 ): Promise<void> {
   await ensureShard(kube, namespace, spec);
   const own = statesOf(spec.topicId, states, spec.firstPartition);
   for (;;) {
-    const shard = await kube.get(leadershipShards, namespace, spec.shard);
+    const shard = decidedOn ?? (await kube.get(leadershipShards, namespace, spec.shard));
     const partitions = { ...shard.status?.partitions, ...own };
     try {
       await kube.replace(
@@ -120,7 +125,7 @@ export async function recordStates(
       );
       return;
     } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
+      if (!(error instanceof ConflictError) || decidedOn !== undefined) throw error;
     }
   }
 }

@@ -3,16 +3,22 @@ import type { PartitionState } from "../../cluster/partition-slice.ts";
 import { leadershipShards, topics } from "../../cluster/resources.ts";
 import type { JsonPatchOperation, KubeApi } from "../../kube/api.ts";
 import { ConflictError, InvalidError } from "../../kube/errors.ts";
+import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import type { RecordedPartition, ShardImage } from "../metadata/partition-records.ts";
 import type { LeadershipStore } from "../replication/leadership-store.ts";
+
+/** Between two additions to the same shard, when partitions wait for the next. */
+const GATHER_MS: Millis = 50;
 
 export interface ShardRecordsOptions {
   readonly kube: KubeApi;
   readonly namespace: string;
   readonly image: MetadataImage;
   readonly store: LeadershipStore;
+  readonly scheduler: Scheduler;
   readonly logger: Logger;
   /** Whether this broker is the controller, and so has records added and taken out. */
   readonly active: () => boolean;
@@ -50,9 +56,15 @@ export class ShardRecords {
         });
       })
       .finally(() => {
-        const again = this.#adding.get(shard) === true;
-        this.#adding.delete(shard);
-        if (again && this.#options.active()) this.add(shard);
+        const again = this.#adding.get(shard) === true && this.#options.active();
+        if (!again) this.#adding.delete(shard);
+        else {
+          // Where topics come one after the other, some are given their leaders together.
+          this.#options.scheduler.after(GATHER_MS, () => {
+            this.#adding.delete(shard);
+            if (this.#options.active()) this.add(shard);
+          });
+        }
       })
       .catch(() => undefined);
   }

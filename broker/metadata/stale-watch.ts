@@ -31,6 +31,7 @@ export const STALE_WATCH_LOOK_MS: Millis = 250;
  */
 export class StaleWatch {
   #behindSince: Millis | undefined;
+  #position = 0;
   #patience = PATIENCE_MS;
 
   /**
@@ -44,6 +45,9 @@ export class StaleWatch {
       this.#patience = PATIENCE_MS;
       return false;
     }
+    // One that brings something is late, because API server or broker have much to do: lists would be more of that.
+    if (position !== this.#position) this.#behindSince = now;
+    this.#position = position;
     this.#behindSince ??= now;
     if (now - this.#behindSince < this.#patience) return false;
     this.#behindSince = now;

@@ -26,6 +26,8 @@ import { type NewestVersions, STALE_WATCH_LOOK_MS, StaleWatch, TOLD_KINDS } from
 /** Keeps the image up to date from watches; one per kind, restarted by themselves, or when others know more. */
 export class MetadataWatcher {
   readonly #informers: Informer<KubeObject>[] = [];
+  /** Views of single objects, of which nobody tells versions. */
+  readonly #untold: readonly Informer<KubeObject>[];
   /** The views of the kinds whose versions brokers tell each other. */
   readonly #told: Readonly<Record<keyof NewestVersions, Informer<KubeObject>>>;
   readonly #image: MetadataImage;
@@ -114,7 +116,7 @@ export class MetadataWatcher {
         image.removeBroker(broker.spec.id);
       },
     );
-    watch<BrokerCluster>(
+    const clusters = watch<BrokerCluster>(
       brokerClusters,
       undefined,
       (cluster) => {
@@ -123,7 +125,7 @@ export class MetadataWatcher {
       () => undefined,
     );
     this.#told = { shards, slices, brokers: brokerView, topics: topicView };
-    watch<Lease>(leases, ofCluster, options.onLease, () => undefined);
+    this.#untold = [clusters, watch<Lease>(leases, ofCluster, options.onLease, () => undefined)];
   }
 
   /** Resolves when every kind has been listed once. */
@@ -142,8 +144,9 @@ export class MetadataWatcher {
     });
     if (stale.length > 0) {
       this.#logger.warn("watches bring nothing: listing again", { stale });
-      // What has happened to one connection has most likely happened to all.
-      for (const informer of this.#informers) informer.relist();
+      // What has happened to one connection has most likely happened to others; the told ones will be noticed as well.
+      for (const kind of stale) this.#told[kind].relist();
+      for (const informer of this.#untold) informer.relist();
     }
     this.#scheduler.after(STALE_WATCH_LOOK_MS, () => {
       this.#look();

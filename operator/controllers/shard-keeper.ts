@@ -31,6 +31,7 @@ export class ShardKeeper {
   readonly #counted = new Map<string, { readonly shard: string; readonly partitions: number }>();
   /** Created, and perhaps not in the cache yet. */
   readonly #created = new Set<string>();
+  readonly #creating = new Map<string, Promise<void>>();
   readonly #emptySince = new Map<string, Millis>();
 
   constructor(options: OperatorOptions, caches: Caches) {
@@ -92,9 +93,19 @@ export class ShardKeeper {
   }
 
   /** Makes the shard if it is not there as far as known. */
-  async ensure(namespace: string, cluster: string, name: string): Promise<void> {
+  ensure(namespace: string, cluster: string, name: string): Promise<void> {
     const key = `${namespace}/${name}`;
-    if (this.#created.has(key) || find(this.#caches.shards, namespace, name) !== undefined) return;
+    if (this.#created.has(key) || find(this.#caches.shards, namespace, name) !== undefined) {
+      return Promise.resolve();
+    }
+    const creating =
+      this.#creating.get(key) ??
+      this.#create(namespace, cluster, name).finally(() => this.#creating.delete(key));
+    this.#creating.set(key, creating);
+    return creating;
+  }
+
+  async #create(namespace: string, cluster: string, name: string): Promise<void> {
     const shard: LeadershipShard = {
       apiVersion: API_VERSION,
       kind: "LeadershipShard",
@@ -106,7 +117,9 @@ export class ShardKeeper {
     } catch (error) {
       if (!(error instanceof AlreadyExistsError)) throw error;
     }
-    if (find(this.#caches.shards, namespace, name) === undefined) this.#created.add(key);
+    if (find(this.#caches.shards, namespace, name) === undefined) {
+      this.#created.add(`${namespace}/${name}`);
+    }
   }
 
   async #reconcile(key: string): Promise<void> {

@@ -176,9 +176,11 @@ describe("the controller's writes", () => {
     world.image.absorbSlice(slice("a", "s"));
     await world.scheduler.advance(ANSWER_MS / 2);
     world.image.absorbSlice(slice("b", "s"));
-    await world.scheduler.advance(50);
+    await world.scheduler.advance(20);
+    world.image.absorbSlice(slice("d", "s"));
+    await world.scheduler.advance(100);
     assert.deepEqual(world.calls, ["patch s", "patch s"]);
-    assert.deepEqual(world.leaders("s"), [1, 1]);
+    assert.deepEqual(world.leaders("s"), [1, 1, 1]);
   });
 
   it("wait for a shard that is not there yet", async () => {

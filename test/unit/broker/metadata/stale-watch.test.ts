@@ -35,6 +35,13 @@ describe("a watch that brings nothing", () => {
     assert.equal(stale.look(5, 8, 1100), true);
   });
 
+  it("is not one that is late, but goes on", () => {
+    const stale = new StaleWatch();
+    for (let at = 0; at < 20; at++) assert.equal(stale.look(at, 100, at * 900), false);
+    assert.equal(stale.look(19, 100, 19 * 900 + 999), false);
+    assert.equal(stale.look(19, 100, 19 * 900 + 1000), true);
+  });
+
   it("is given time again when it has caught up, and more time the longer it does not", () => {
     const stale = new StaleWatch();
     stale.look(5, 7, 0);

@@ -25,6 +25,7 @@ class World {
   readonly kube: KubeApi;
   readonly keeper: ShardKeeper;
   readonly #stop: () => void;
+  creations = 0;
 
   constructor(fault?: (call: KubeCall) => { readonly delayMs?: number } | undefined) {
     const { scheduler } = this;
@@ -32,7 +33,14 @@ class World {
     const store = new ObjectStore({ scheduler, random });
     this.kube = createMemoryKubeApi({ store, scheduler });
     const options = {
-      kube: createMemoryKubeApi({ store, scheduler, ...(fault === undefined ? {} : { fault }) }),
+      kube: createMemoryKubeApi({
+        store,
+        scheduler,
+        fault: (call) => {
+          if (call.verb === "create") this.creations++;
+          return fault?.(call);
+        },
+      }),
       namespace: "",
       scheduler,
       random,
@@ -130,6 +138,7 @@ describe("the keeper of shards", () => {
       Promise.all([1, 2, 3].map(() => world.keeper.ensure(NAMESPACE, CLUSTER, FIRST))),
     );
     assert.deepEqual(await world.shards(), [FIRST]);
+    assert.equal(world.creations, 1);
   });
 
   it("makes a shard that a slice names again when somebody deletes it", async () => {

@@ -133,6 +133,16 @@ export function restart(
   return { ...next, partitionEpoch: state.partitionEpoch + 1 };
 }
 
+/**
+ * A replica that is in the placement no more is about to delete its log. Nothing differs but the epoch, which defeats an
+ * addition that was decided on an older placement (C7); nothing at all while it counts.
+ */
+export function depart(state: PartitionState, broker: BrokerId): PartitionState | undefined {
+  const counts = state.isr.includes(broker) || state.elr.includes(broker);
+  if (counts || state.leader === broker) return undefined;
+  return { ...state, partitionEpoch: state.partitionEpoch + 1 };
+}
+
 /** The leader's own change of its ISR; nothing if it no longer leads in that epoch. */
 export function changeIsr(
   state: PartitionState,

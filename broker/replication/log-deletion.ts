@@ -1,4 +1,5 @@
 import type { BrokerId } from "../../cluster/broker.ts";
+import { depart } from "../../cluster/partition-change.ts";
 import { type RecordedStates, recordedStates } from "../../cluster/leadership-shard.ts";
 import type { PartitionSlice } from "../../cluster/partition-slice.ts";
 import {
@@ -11,6 +12,8 @@ import type { KubeApi } from "../../kube/api.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
+import type { MetadataImage } from "../metadata/image.ts";
+import type { LeadershipStore } from "./leadership-store.ts";
 
 /** Between two looks at what could not be told, or may not be deleted yet. */
 const RETRY_MS: Millis = 1000;
@@ -27,6 +30,8 @@ export interface LogDeletionOptions {
   readonly kube: KubeApi;
   readonly namespace: string;
   readonly clusterName: string;
+  readonly image: MetadataImage;
+  readonly store: LeadershipStore;
   readonly scheduler: Scheduler;
   readonly logger: Logger;
   readonly panic: (error: unknown) => void;
@@ -77,15 +82,18 @@ export class LogDeletion {
     const looking = this.#waiting;
     this.#waiting = new Map();
     const recorded = await this.#read().catch(() => undefined);
-    for (const [key, log] of looking) {
-      // It may have come back while the answers were on their way, and count in the ISR by now.
-      if (this.#stopped || wanted(log)) continue;
-      const found = recorded === undefined ? "unknown" : this.#verdict(log, recorded);
-      if (found === "unknown") this.#waiting.set(key, log);
-      if (found !== "gone") continue;
-      logger.info("log deleted", { ...log });
-      await this.#options.delete(log);
-    }
+    await Promise.all(
+      [...looking].map(async ([key, log]) => {
+        let found = recorded === undefined ? "unknown" : this.#verdict(log, recorded);
+        if (found === "moved") found = (await this.#departs(log)) ? "gone" : "unknown";
+        // It may have come back while the answers were on their way, and count in the ISR by now.
+        if (this.#stopped || wanted(log)) return;
+        if (found === "unknown") this.#waiting.set(key, log);
+        if (found !== "gone") return;
+        logger.info("log deleted", { ...log });
+        await this.#options.delete(log);
+      }),
+    );
     this.#running = this.#waiting.size > 0 && !this.#stopped;
     if (!this.#running) return;
     scheduler.after(RETRY_MS, () => {
@@ -95,13 +103,23 @@ export class LogDeletion {
     });
   }
 
+  /** Whether nobody can count on this replica any more: what was decided on an older placement is defeated (C7). */
+  async #departs({ topicId, partition }: LogIdentity): Promise<boolean> {
+    const { image, store, self } = this.#options;
+    const record = image.records.get(topicId, partition);
+    if (record?.state === undefined) return record !== undefined;
+    return (await store.update(record, (state) => depart(state, self))).kind === "recorded";
+  }
+
   /** Placements first: a state that is read later is no older than the placement that it is held against. */
   async #read(): Promise<Recorded> {
-    const { kube, namespace, clusterName } = this.#options;
+    const { kube, namespace, clusterName, image } = this.#options;
     const ofCluster = { labelSelector: `${CLUSTER_LABEL}=${clusterName}` };
     const slices = await kube.list(partitionSlices, namespace, ofCluster);
     const shards = await kube.list(leadershipShards, namespace, ofCluster);
     const all = await kube.list(topics, namespace);
+    for (const slice of slices.items) image.absorbSlice(slice);
+    for (const shard of shards.items) image.absorbShard(shard);
     return {
       slices: slices.items,
       states: recordedStates(shards.items),
@@ -112,7 +130,7 @@ export class LogDeletion {
   #verdict(
     { topicId, partition }: LogIdentity,
     { slices, states, topicIds }: Recorded,
-  ): "gone" | "placed" | "unknown" {
+  ): "gone" | "moved" | "placed" | "unknown" {
     const { self } = this.#options;
     const placement = slices
       .filter(({ spec }) => spec.topicId === topicId)
@@ -123,6 +141,6 @@ export class LogDeletion {
     if (placement.replicas.includes(self)) return "placed";
     // Placement and state are two objects: as long as this replica counts, its records are kept.
     const { isr = [], elr = [] } = states.get(topicId, partition) ?? {};
-    return isr.includes(self) || elr.includes(self) ? "unknown" : "gone";
+    return isr.includes(self) || elr.includes(self) ? "unknown" : "moved";
   }
 }

@@ -1,45 +1,31 @@
 import { replicaCount } from "../../cluster/assignments.ts";
-import type { BrokerEndpoint, BrokerId, BrokerObject } from "../../cluster/broker.ts";
-import { changeIsr, isDismissed, restart } from "../../cluster/partition-change.ts";
-import { brokers as brokerResource } from "../../cluster/resources.ts";
-import { NotFoundError } from "../../kube/errors.ts";
+import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
+import { isDismissed, restart } from "../../cluster/partition-change.ts";
 import { ListenerList } from "../../lib/listener-list.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { BrokerEnvironment } from "../environment.ts";
-import type { Millis } from "../../lib/units.ts";
 import type { LogManager } from "../log/types.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import type { RecordedPartition } from "../metadata/partition-records.ts";
 import { effectiveTopicConfig, type EffectiveTopicConfig } from "../topic-config.ts";
 import { ByPartition } from "./by-partition.ts";
 import type { Contact } from "./contact.ts";
-import type { IsrProposal, LeaderReplica } from "./leader-replica.ts";
 import type { LeadershipStore } from "./leadership-store.ts";
 import { LogDeletion } from "./log-deletion.ts";
 import { Partition } from "./partition.ts";
 import { DamageRepair } from "./damage-repair.ts";
-import { admitted } from "./isr-additions.ts";
+import { IsrChanges } from "./isr-changes.ts";
 import { ReplicaFetcher } from "./replica-fetcher.ts";
 import type { LeadershipListener, Replicas } from "./types.ts";
 
 const TICK_MS = 100;
-/** Proposals are carried out at once, and those that follow within this time together: each time reads brokers. */
-const PROPOSE_SPACING_MS = 20;
 
 const NO_CONFIG: ReadonlyMap<string, string> = new Map();
-
-interface Proposed {
-  readonly partition: Partition;
-  readonly leader: LeaderReplica;
-  readonly proposal: IsrProposal;
-}
 
 /** All replicas on this broker: opens and closes them as the records say, and drives fetchers and ISR changes. */
 export class ReplicaManager implements Replicas {
   readonly #self: BrokerId;
   readonly #environment: BrokerEnvironment;
-  readonly #namespace: string;
-  readonly #clusterName: string;
   readonly #config: BrokerConfig;
   readonly #image: MetadataImage;
   readonly #logs: LogManager;
@@ -47,6 +33,7 @@ export class ReplicaManager implements Replicas {
   readonly #contact: Contact;
   readonly damage: DamageRepair;
   readonly #deletion: LogDeletion;
+  readonly #isrChanges: IsrChanges;
   readonly #ownEpoch: () => number;
   readonly #partitions = new ByPartition<Partition>();
   readonly #opening = new Set<string>();
@@ -60,9 +47,6 @@ export class ReplicaManager implements Replicas {
     ReadonlyMap<string, string>,
     { readonly replicas: number; readonly config: EffectiveTopicConfig }
   >();
-  #proposed: Proposed[] = [];
-  #proposing = false;
-  #proposedAt: Millis = -Infinity;
   #stopped = false;
 
   constructor(options: {
@@ -78,9 +62,7 @@ export class ReplicaManager implements Replicas {
     readonly ownEpoch: () => number;
   }) {
     this.#self = options.self;
-    this.#clusterName = options.clusterName;
     this.#environment = options.environment;
-    this.#namespace = options.namespace;
     this.#config = options.config;
     this.#image = options.image;
     this.#logs = options.logs;
@@ -88,14 +70,12 @@ export class ReplicaManager implements Replicas {
     this.#contact = options.contact;
     this.#ownEpoch = options.ownEpoch;
     const { network, scheduler, logger, panic } = options.environment;
+    const { self, clusterName, namespace, image, store } = options;
+    const { kube } = options.environment;
+    const common = { self, kube, namespace, clusterName, image, store, scheduler, logger, panic };
+    this.#isrChanges = new IsrChanges(common);
     this.#deletion = new LogDeletion({
-      self: options.self,
-      kube: options.environment.kube,
-      namespace: options.namespace,
-      clusterName: options.clusterName,
-      scheduler,
-      logger,
-      panic,
+      ...common,
       wanted: ({ topicId, partition }) =>
         this.#partitions.has(topicId, partition) || this.#opening.has(keyOf(topicId, partition)),
       delete: ({ topicId, partition }) => this.#logs.delete(topicId, partition),
@@ -191,18 +171,7 @@ export class ReplicaManager implements Replicas {
       },
     );
     if (proposal === undefined) return;
-    this.#proposed.push({ partition, leader, proposal });
-    if (this.#proposing) return;
-    this.#proposing = true;
-    const wait = this.#proposedAt + PROPOSE_SPACING_MS - scheduler.now();
-    const soon = (act: () => void): void => {
-      if (wait > 0) scheduler.after(wait, act);
-      else scheduler.soon(act);
-    };
-    soon(() => {
-      this.#proposedAt = scheduler.now();
-      this.#carryOut().catch((error: unknown) => this.#environment.panic(error));
-    });
+    this.#isrChanges.propose({ partition, leader, proposal });
   }
 
   effectiveConfig(record: RecordedPartition): EffectiveTopicConfig {
@@ -344,61 +313,6 @@ export class ReplicaManager implements Replicas {
 
   #progressed(partition: Partition): void {
     this.#progress.get(partition.topicId, partition.partition)?.call();
-  }
-
-  /** Carries out what was proposed in this turn: one quorum read per joining broker, then the compare-and-swaps. */
-  async #carryOut(): Promise<void> {
-    const batch = this.#proposed;
-    this.#proposed = [];
-    this.#proposing = false;
-    const joining = new Set(batch.flatMap(({ proposal }) => proposal.add));
-    const registered = new Map<BrokerId, BrokerObject | undefined>();
-    // C7: these reads come after the partition epochs that the additions are bound to.
-    await Promise.all(
-      [...joining].map(async (id) => {
-        registered.set(id, await this.#readBroker(id));
-      }),
-    );
-    for (const { partition, leader, proposal } of batch) {
-      this.#store
-        .update(partition.record, (state) =>
-          changeIsr(
-            state,
-            this.#self,
-            leader.leaderEpoch,
-            admitted(proposal, registered, state),
-            proposal.drop.filter((id) => state.isr.includes(id)),
-            leader.minInSyncReplicas,
-          ),
-        )
-        .then((outcome) => {
-          if (outcome.kind === "recorded") {
-            this.#environment.logger.info("in-sync replicas changed", {
-              topic: partition.topic,
-              partition: partition.partition,
-              isr: outcome.state.isr,
-              joined: proposal.add.filter((id) => outcome.state.isr.includes(id)),
-              left: proposal.drop,
-            });
-          }
-          partition.proposalSettled(leader);
-        })
-        .catch((error: unknown) => this.#environment.panic(error));
-    }
-  }
-
-  async #readBroker(id: BrokerId): Promise<BrokerObject | undefined> {
-    try {
-      const name = `${this.#clusterName}-${String(id)}`;
-      const object = await this.#environment.kube.get(brokerResource, this.#namespace, name);
-      this.#image.absorbBroker(object);
-      return object;
-    } catch (error) {
-      if (!(error instanceof NotFoundError)) {
-        this.#environment.logger.debug("broker could not be read", { id, error: String(error) });
-      }
-      return undefined;
-    }
   }
 
   #tick(): void {

@@ -79,14 +79,9 @@ export class IsrChanges {
     }
     if (this.#reading || this.#joining.length === 0) return;
     this.#reading = true;
-    this.#admit()
-      .catch((error: unknown) => {
-        this.#options.panic(error);
-      })
-      .finally(() => {
-        this.#reading = false;
-      })
-      .catch(() => undefined);
+    this.#admit().catch((error: unknown) => {
+      this.#options.panic(error);
+    });
   }
 
   async #admit(): Promise<void> {
@@ -108,6 +103,8 @@ export class IsrChanges {
         this.#record(one, { brokers: registered, placement });
       }
     }
+    // In the same turn as the look at what waits: nothing may come in between and be left.
+    this.#reading = false;
   }
 
   #record({ partition, leader, proposal }: Proposed, read: ReadForAddition): void {

@@ -26,8 +26,6 @@ import { type NewestVersions, STALE_WATCH_LOOK_MS, StaleWatch, TOLD_KINDS } from
 /** Keeps the image up to date from watches; one per kind, restarted by themselves, or when others know more. */
 export class MetadataWatcher {
   readonly #informers: Informer<KubeObject>[] = [];
-  /** Views of single objects, of which nobody tells versions. */
-  readonly #untold: readonly Informer<KubeObject>[];
   /** The views of the kinds whose versions brokers tell each other. */
   readonly #told: Readonly<Record<keyof NewestVersions, Informer<KubeObject>>>;
   readonly #image: MetadataImage;
@@ -116,7 +114,7 @@ export class MetadataWatcher {
         image.removeBroker(broker.spec.id);
       },
     );
-    const clusters = watch<BrokerCluster>(
+    watch<BrokerCluster>(
       brokerClusters,
       undefined,
       (cluster) => {
@@ -125,7 +123,7 @@ export class MetadataWatcher {
       () => undefined,
     );
     this.#told = { shards, slices, brokers: brokerView, topics: topicView };
-    this.#untold = [clusters, watch<Lease>(leases, ofCluster, options.onLease, () => undefined)];
+    watch<Lease>(leases, ofCluster, options.onLease, () => undefined);
   }
 
   /** Resolves when every kind has been listed once. */
@@ -144,9 +142,9 @@ export class MetadataWatcher {
     });
     if (stale.length > 0) {
       this.#logger.warn("watches bring nothing: listing again", { stale });
-      // What has happened to one connection has most likely happened to others; the told ones will be noticed as well.
-      for (const kind of stale) this.#told[kind].relist();
-      for (const informer of this.#untold) informer.relist();
+      // What has happened to one connection has most likely happened to all, on every broker: of a new topic that none of them
+      // has seen nobody can tell the others.
+      for (const informer of this.#informers) informer.relist();
     }
     this.#scheduler.after(STALE_WATCH_LOOK_MS, () => {
       this.#look();

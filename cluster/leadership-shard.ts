@@ -1,6 +1,6 @@
 import type { KubeObject } from "../kube/objects.ts";
 import type { BrokerId } from "./broker.ts";
-import { NO_LEADER, type PartitionState } from "./partition-slice.ts";
+import { NO_LEADER, type PartitionSlice, type PartitionState } from "./partition-slice.ts";
 
 /**
  * New partitions go into a shard until it holds this many; those that its topics get later come on top. What a failover
@@ -69,23 +69,31 @@ export function topicIdOf(key: string): string {
   return key.slice(0, key.indexOf("."));
 }
 
+/** The partition that a record is of. */
+export function partitionOf(key: string): number {
+  return Number(key.slice(key.indexOf(".") + 1));
+}
+
 /** The path of a partition's record in its shard, for JSON Patch. */
 export function recordPath(key: string): string {
   return `/status/partitions/${key}`;
 }
 
-/** What shards say of partitions. */
+/** What shards say of partitions: of each the shard that its slice names, whatever others may have been left with. */
 export interface RecordedStates {
-  get(topicId: string, partition: number): PartitionState | undefined;
+  /** @param index in the slice's list */
+  of(slice: PartitionSlice, index: number): PartitionState | undefined;
 }
 
-/** The records of shards as they were listed. */
+/** The records of one namespace's shards as they were listed. */
 export function recordedStates(shards: Iterable<LeadershipShard>): RecordedStates {
-  const maps = [...shards].map(({ status }) => status?.partitions ?? {});
-  const all = new Map(maps.flatMap((states) => Object.entries(states)));
+  const all = new Map(
+    [...shards].map(({ metadata, status }) => [metadata.name, status?.partitions]),
+  );
   return {
-    get: (topicId, partition) => {
-      const text = all.get(recordKey(topicId, partition));
+    of: ({ spec }, index) => {
+      const key = recordKey(spec.topicId, spec.firstPartition + index);
+      const text = all.get(spec.shard)?.[key];
       return text === undefined ? undefined : parseState(text);
     },
   };

@@ -119,13 +119,15 @@ export function shardKey({ metadata, spec }: PartitionSlice): string {
   return `${metadata.namespace ?? "default"}/${spec.shard}`;
 }
 
-/** The states that the shards of a cache hold, by partition. */
+/** The states that the shards of a cache hold, read once and not each time that somebody looks. */
 class StateIndex implements RecordedStates {
-  readonly #states = new Map<string, PartitionState>();
+  /** By shard, and by `recordKey`. */
+  readonly #states = new Map<string, Map<string, PartitionState>>();
   readonly #shards = new Map<string, PartitionStates>();
 
-  get(topicId: string, partition: number): PartitionState | undefined {
-    return this.#states.get(recordKey(topicId, partition));
+  of(slice: PartitionSlice, index: number): PartitionState | undefined {
+    const { topicId, firstPartition } = slice.spec;
+    return this.#states.get(shardKey(slice))?.get(recordKey(topicId, firstPartition + index));
   }
 
   /** @returns topics of whose partitions something else is said than before */
@@ -133,17 +135,23 @@ class StateIndex implements RecordedStates {
     const name = keyOf(object);
     const before = this.#shards.get(name) ?? {};
     const now = type === "DELETED" ? {} : (object.status?.partitions ?? {});
-    if (type === "DELETED") this.#shards.delete(name);
-    else this.#shards.set(name, now);
+    const states = this.#states.get(name) ?? new Map<string, PartitionState>();
+    if (type === "DELETED") {
+      this.#shards.delete(name);
+      this.#states.delete(name);
+    } else {
+      this.#shards.set(name, now);
+      this.#states.set(name, states);
+    }
     const topicIds = new Set<string>();
     for (const [key, text] of Object.entries(now)) {
       if (before[key] === text) continue;
-      this.#states.set(key, parseState(text));
+      states.set(key, parseState(text));
       topicIds.add(topicIdOf(key));
     }
     for (const key of Object.keys(before)) {
       if (now[key] !== undefined) continue;
-      this.#states.delete(key);
+      states.delete(key);
       topicIds.add(topicIdOf(key));
     }
     return topicIds;

@@ -1,4 +1,4 @@
-import { recordPath, stateText, topicIdOf } from "../../cluster/leadership-shard.ts";
+import { partitionOf, recordPath, stateText, topicIdOf } from "../../cluster/leadership-shard.ts";
 import type { PartitionState } from "../../cluster/partition-slice.ts";
 import { leadershipShards, topics } from "../../cluster/resources.ts";
 import type { JsonPatchOperation, KubeApi } from "../../kube/api.ts";
@@ -69,7 +69,10 @@ export class ShardRecords {
       .catch(() => undefined);
   }
 
-  /** Takes out records whose topic is gone: not in any slice as far as known, and by a quorum read (C9). Never rejects. */
+  /**
+   * Takes out records that no slice has in this shard as far as known: those whose topic is gone, by a quorum read (C9), and
+   * those that another shard has, which the slice names now. Never rejects.
+   */
   tidy(): void {
     if (this.#tidying || !this.#leftovers().next().value) return;
     this.#tidying = true;
@@ -141,6 +144,12 @@ export class ShardRecords {
     }
   }
 
+  #isElsewhere(key: string, shard: string): boolean {
+    const { records } = this.#options.image;
+    const record = records.get(topicIdOf(key), partitionOf(key));
+    return record !== undefined && record.shard !== shard && records.isInShard(record);
+  }
+
   async #removeLeftovers(): Promise<void> {
     const { kube, namespace, logger, active } = this.#options;
     const found = [...this.#leftovers()];
@@ -148,7 +157,7 @@ export class ShardRecords {
     const there = new Set(items.map(({ metadata }) => metadata.uid));
     for (const [name, keys] of found) {
       // A topic's uid is never given again.
-      const dead = keys.filter((key) => !there.has(topicIdOf(key)));
+      const dead = keys.filter((key) => this.#isElsewhere(key, name) || !there.has(topicIdOf(key)));
       if (dead.length === 0 || !active()) continue;
       await this.#read(name, async (shard) => {
         const present = dead.filter((key) => shard.partitions[key] !== undefined);

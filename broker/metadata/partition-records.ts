@@ -1,6 +1,7 @@
 import {
   type LeadershipShard,
   parseState,
+  partitionOf,
   type PartitionStates,
   recordKey,
   topicIdOf,
@@ -271,10 +272,6 @@ export class PartitionRecords {
       state: known.state,
     };
   }
-}
-
-function partitionOf(key: string): number {
-  return Number(key.slice(key.indexOf(".") + 1));
 }
 
 function namesIn(groups: ReadonlyMap<string, ReadonlySet<string>>, key: string): string[] {

@@ -132,15 +132,16 @@ export class LogDeletion {
     { slices, states, topicIds }: Recorded,
   ): "gone" | "moved" | "placed" | "unknown" {
     const { self } = this.#options;
-    const placement = slices
-      .filter(({ spec }) => spec.topicId === topicId)
-      .map(({ spec }) => spec.partitions[partition - spec.firstPartition])
-      .find((found) => found !== undefined);
+    const slice = slices.find(
+      ({ spec }) =>
+        spec.topicId === topicId && spec.partitions[partition - spec.firstPartition] !== undefined,
+    );
     // A slice alone may be missing for a moment, when somebody has deleted it.
-    if (placement === undefined) return topicIds.has(topicId) ? "unknown" : "gone";
-    if (placement.replicas.includes(self)) return "placed";
+    if (slice === undefined) return topicIds.has(topicId) ? "unknown" : "gone";
+    const index = partition - slice.spec.firstPartition;
+    if (slice.spec.partitions[index]?.replicas.includes(self) === true) return "placed";
     // Placement and state are two objects: as long as this replica counts, its records are kept.
-    const { isr = [], elr = [] } = states.get(topicId, partition) ?? {};
+    const { isr = [], elr = [] } = states.of(slice, index) ?? {};
     return isr.includes(self) || elr.includes(self) ? "unknown" : "moved";
   }
 }

@@ -165,7 +165,7 @@ class ReassignmentController {
         id: metadata.uid ?? "",
         replicas: shape.replicas,
         placements,
-        states: placements.map((_, at) => states.get(metadata.uid ?? "", at)),
+        states: own.flatMap((slice) => slice.spec.partitions.map((_, at) => states.of(slice, at))),
         chosen: placements.map((_, at) =>
           chosenReplicas(spec.assignments, at, cluster.spec.brokers),
         ),

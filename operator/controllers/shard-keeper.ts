@@ -1,10 +1,16 @@
-import { type LeadershipShard, PARTITIONS_PER_SHARD } from "../../cluster/leadership-shard.ts";
+import {
+  type LeadershipShard,
+  PARTITIONS_PER_SHARD,
+  recordKey,
+  topicIdOf,
+} from "../../cluster/leadership-shard.ts";
 import { shardName } from "../../cluster/names.ts";
 import {
   API_VERSION,
   CLUSTER_LABEL,
   leadershipShards,
   partitionSlices,
+  topics,
 } from "../../cluster/resources.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
 import { WorkQueue } from "../../kube/work-queue.ts";
@@ -14,6 +20,15 @@ import type { OperatorOptions } from "../operator.ts";
 
 /** A shard without slices is deleted after this long: topics may be deleted and made again. */
 const EMPTY_FOR: Millis = 30 * SECOND;
+
+/** A slice that is to be made. */
+export interface WantedSlice {
+  readonly name: string;
+  readonly topicId: string;
+  readonly firstPartition: number;
+  /** How many. */
+  readonly partitions: number;
+}
 
 /**
  * LeadershipShards: which one a new slice has its leaderships in, that each that a slice names is there, and that those go
@@ -74,10 +89,16 @@ export class ShardKeeper {
     });
   }
 
-  /** The first shard of the cluster with room: the same one again for the same slice, until that is there. */
-  choose(namespace: string, cluster: string, slice: string, partitions: number): string {
-    const sliceKey = `${namespace}/${slice}`;
+  /**
+   * The shard that has records of the slice's partitions already, as when somebody has deleted the slice; else the first one of
+   * the cluster with room. The same one again for the same slice, until that is there.
+   */
+  choose(namespace: string, cluster: string, slice: WantedSlice): string {
+    const sliceKey = `${namespace}/${slice.name}`;
+    const { partitions } = slice;
     this.#chosen.delete(sliceKey);
+    const former = this.#shardWith(namespace, cluster, slice);
+    if (former !== undefined) return former;
     const coming = new Map<string, number>();
     for (const chosen of this.#chosen.values()) {
       coming.set(chosen.shard, (coming.get(chosen.shard) ?? 0) + chosen.partitions);
@@ -90,6 +111,19 @@ export class ShardKeeper {
       this.#chosen.set(sliceKey, { shard, partitions });
       return name;
     }
+  }
+
+  #shardWith(
+    namespace: string,
+    cluster: string,
+    { topicId, firstPartition }: WantedSlice,
+  ): string | undefined {
+    const key = recordKey(topicId, firstPartition);
+    for (const { metadata, spec, status } of this.#caches.shards.items().values()) {
+      if ((metadata.namespace ?? "default") !== namespace || spec.cluster !== cluster) continue;
+      if (status?.partitions?.[key] !== undefined) return metadata.name;
+    }
+    return undefined;
   }
 
   /** Makes the shard if it is not there as far as known. */
@@ -141,15 +175,19 @@ export class ShardKeeper {
     else await this.#remove(namespace, shard);
   }
 
-  /** On a fresh list, and only the shard that was looked at. */
-  async #remove(namespace: string, { metadata, spec }: LeadershipShard): Promise<void> {
+  /** On fresh lists, and only the shard that was looked at; never one with records of a topic that is there (C1). */
+  async #remove(namespace: string, { metadata, spec, status }: LeadershipShard): Promise<void> {
     const { kube, logger } = this.#options;
     const { items } = await kube.list(partitionSlices, namespace, {
       labelSelector: `${CLUSTER_LABEL}=${spec.cluster}`,
     });
+    const all = await kube.list(topics, namespace);
     const key = `${namespace}/${metadata.name}`;
     const isNamed = items.some((slice) => slice.spec.shard === metadata.name);
-    if (isNamed || [...this.#chosen.values()].some(({ shard }) => shard === key)) return;
+    const recorded = new Set(Object.keys(status?.partitions ?? {}).map(topicIdOf));
+    const isNeeded = all.items.some((topic) => recorded.has(topic.metadata.uid ?? ""));
+    const isChosen = [...this.#chosen.values()].some(({ shard }) => shard === key);
+    if (isNamed || isNeeded || isChosen) return;
     const { uid, resourceVersion } = metadata;
     try {
       await kube.delete(leadershipShards, namespace, metadata.name, {

@@ -273,9 +273,11 @@ class TopicController {
     } else {
       name = sliceNameOf(topic, write.firstPartition);
       const { cluster } = topic.spec;
-      const shard = this.#shards.choose(namespace, cluster, name, partitions.length);
+      const { firstPartition } = write;
+      const wanted = { name, topicId: id, firstPartition, partitions: partitions.length };
+      const shard = this.#shards.choose(namespace, cluster, wanted);
       await this.#shards.ensure(namespace, cluster, shard);
-      const slice = newSlice(topic, write.firstPartition, partitions, shard);
+      const slice = newSlice(topic, firstPartition, partitions, shard);
       try {
         await kube.create(partitionSlices, namespace, slice);
         this.#createdAt.set(id, this.#options.scheduler.now());

@@ -84,14 +84,15 @@ function brokersOf({ set, pods, brokers }: RollingObjects): RollingBroker[] {
 }
 
 function partitionsOf(
-  { spec }: PartitionSlice,
+  slice: PartitionSlice,
   states: RecordedStates,
   cluster: BrokerCluster,
   topic: Topic | undefined,
 ): ReplicatedPartition[] {
+  const { spec } = slice;
   const minimum = minInSync(cluster, topic);
   return spec.partitions.map((placement, index) => {
-    const isr = states.get(spec.topicId, spec.firstPartition + index)?.isr ?? [];
+    const isr = states.of(slice, index)?.isr ?? [];
     const replicas = stayingReplicas(placement, isr);
     return {
       topic: spec.topic,

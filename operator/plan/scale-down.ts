@@ -24,9 +24,10 @@ export function planScaleDown(
   let needed = wanted;
   let held = 0;
   let example: ScaleDown["example"];
-  for (const { spec } of slices) {
+  for (const slice of slices) {
+    const { spec } = slice;
     for (const [index, { replicas }] of spec.partitions.entries()) {
-      const isr = states.get(spec.topicId, spec.firstPartition + index)?.isr ?? [];
+      const isr = states.of(slice, index)?.isr ?? [];
       for (const id of new Set([...replicas, ...isr])) {
         if (id < wanted || id >= present) continue;
         held++;

@@ -83,10 +83,10 @@ function countPartitions(
   let offline = 0;
   let underReplicated = 0;
   let moving = 0;
-  for (const { spec } of slices) {
-    for (const [index, placement] of spec.partitions.entries()) {
+  for (const slice of slices) {
+    for (const [index, placement] of slice.spec.partitions.entries()) {
       partitions++;
-      const state = states.get(spec.topicId, spec.firstPartition + index);
+      const state = states.of(slice, index);
       if (state === undefined || state.leader === NO_LEADER) offline++;
       const adding = placement.adding ?? [];
       const staying = placement.replicas.filter((id) => !adding.includes(id));

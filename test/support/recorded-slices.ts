@@ -29,9 +29,7 @@ export function withStates(
   const states = recordedStates(shards);
   return [...slices].map((slice) => ({
     ...slice,
-    states: slice.spec.partitions.map((_, at) =>
-      states.get(slice.spec.topicId, slice.spec.firstPartition + at),
-    ),
+    states: slice.spec.partitions.map((_, at) => states.of(slice, at)),
   }));
 }
 

@@ -7,7 +7,13 @@ import {
   stateText,
   topicIdOf,
 } from "../../../cluster/leadership-shard.ts";
-import { NO_LEADER, type PartitionState } from "../../../cluster/partition-slice.ts";
+import { shardName } from "../../../cluster/names.ts";
+import {
+  NO_LEADER,
+  type PartitionSlice,
+  type PartitionState,
+} from "../../../cluster/partition-slice.ts";
+import { API_VERSION } from "../../../cluster/resources.ts";
 import { shardOf } from "../../support/recorded-slices.ts";
 
 const id = fc.nat({ max: 2 ** 31 - 1 });
@@ -59,14 +65,32 @@ describe("the record of a partition", () => {
       assert.throws(() => parseState(text), /no record of a partition/);
   });
 
-  it("is found by topic id and partition, in whatever shard it is", () => {
+  it("is found in the shard that the slice names, and in no other", () => {
     const topicId = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
-    assert.equal(topicIdOf(recordKey(topicId, 12)), topicId);
-    const states = recordedStates([
-      shardOf("a", { [recordKey(topicId, 1)]: "1/0 isr 1 #0" }),
-      shardOf("b", { [recordKey(topicId, 12)]: "2/0 isr 2 #0" }),
-    ]);
-    assert.equal(states.get(topicId, 12)?.leader, 2);
-    assert.equal(states.get(topicId, 2), undefined);
+    const key = recordKey(topicId, 112);
+    assert.equal(topicIdOf(key), topicId);
+    const slice: PartitionSlice = {
+      apiVersion: API_VERSION,
+      kind: "PartitionSlice",
+      metadata: { name: "t-001" },
+      spec: {
+        cluster: "b",
+        topic: "t",
+        topicId,
+        shard: shardName("b", 0),
+        firstPartition: 100,
+        partitions: Array.from({ length: 20 }, () => ({ replicas: [2] })),
+      },
+    };
+    const former = shardOf("a", { [key]: "1/9 isr 1 #90" });
+    const own = shardOf("b", { [key]: "2/0 isr 2 #0" });
+    for (const shards of [
+      [former, own],
+      [own, former],
+    ]) {
+      assert.equal(recordedStates(shards).of(slice, 12)?.leader, 2);
+      assert.equal(recordedStates(shards).of(slice, 11), undefined);
+    }
+    assert.equal(recordedStates([former]).of(slice, 12), undefined);
   });
 });

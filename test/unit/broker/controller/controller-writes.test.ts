@@ -231,6 +231,22 @@ describe("the controller's writes", () => {
     world.controller.stop();
   });
 
+  it("take out the record of a partition whose slice names another shard, once it is recorded there", async () => {
+    const world = new World();
+    const key = recordKey("a", 0);
+    world.put(shardNamed("old", "1", { [key]: STATE }));
+    world.put(shardNamed("new", "2", {}));
+    world.image.absorbSlice(slice("a", "new"));
+    world.topics.push("a");
+    world.controller.start();
+    await world.scheduler.advance(100);
+    assert.deepEqual(world.stored.get("new")?.status?.partitions, { [key]: STATE });
+    await world.scheduler.advance(12_000);
+    assert.deepEqual(world.stored.get("old")?.status?.partitions, {});
+    assert.deepEqual(Object.keys(world.stored.get("new")?.status?.partitions ?? {}), [key]);
+    world.controller.stop();
+  });
+
   it("are a bounded number at a time, and those that elect leaders come first", async () => {
     const world = new World();
     const led = (leader: number, name: string): void => {

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { recordKey } from "../../../../cluster/leadership-shard.ts";
 import { shardName } from "../../../../cluster/names.ts";
 import {
   API_VERSION,
   CLUSTER_LABEL,
   leadershipShards,
   partitionSlices,
+  topics,
 } from "../../../../cluster/resources.ts";
 import type { KubeApi } from "../../../../kube/api.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
@@ -58,7 +60,22 @@ class World {
   }
 
   choose(slice: string, partitions: number): string {
-    return this.keeper.choose(NAMESPACE, CLUSTER, slice, partitions);
+    const wanted = { name: slice, topicId: slice, firstPartition: 0, partitions };
+    return this.keeper.choose(NAMESPACE, CLUSTER, wanted);
+  }
+
+  /** Records of topics' first partitions, by topic id. */
+  async record(shard: string, ...topicIds: string[]): Promise<void> {
+    const found = await this.scheduler.until(this.kube.get(leadershipShards, NAMESPACE, shard));
+    const partitions = Object.fromEntries(topicIds.map((id) => [recordKey(id, 0), "0/0 isr 0 #0"]));
+    await this.scheduler.until(
+      this.kube.replace(
+        leadershipShards,
+        NAMESPACE,
+        { ...found, status: { partitions } },
+        { subresource: "status" },
+      ),
+    );
   }
 
   async slice(name: string, shard: string, partitions = 1): Promise<void> {
@@ -149,6 +166,37 @@ describe("the keeper of shards", () => {
     await world.scheduler.until(world.kube.delete(leadershipShards, NAMESPACE, FIRST));
     await world.scheduler.advance(1000);
     assert.deepEqual(await world.shards(), [FIRST]);
+  });
+
+  it("gives a slice that is made again the shard that has its records, whatever room others have", async () => {
+    world = new World();
+    const second = shardName(CLUSTER, 1);
+    await world.scheduler.until(world.keeper.ensure(NAMESPACE, CLUSTER, second));
+    await world.record(second, "t-000");
+    await world.scheduler.advance(100);
+    assert.equal(world.choose("t-000", 6), second);
+    assert.equal(world.choose("u-000", 6), FIRST);
+  });
+
+  it("deletes no shard with records of a topic that is there, and one of topics that are gone", async () => {
+    world = new World();
+    const topic = await world.scheduler.until(
+      world.kube.create(topics, NAMESPACE, {
+        apiVersion: API_VERSION,
+        kind: "Topic",
+        metadata: { name: "t", namespace: NAMESPACE },
+        spec: { cluster: CLUSTER, partitions: 1 },
+      }),
+    );
+    // Somebody has deleted its slice, and it is not made again for long.
+    await world.scheduler.until(world.keeper.ensure(NAMESPACE, CLUSTER, FIRST));
+    await world.record(FIRST, topic.metadata.uid ?? "", "one that is gone");
+    await world.scheduler.advance(200_000);
+    assert.deepEqual(await world.shards(), [FIRST]);
+    await world.scheduler.until(world.kube.delete(topics, NAMESPACE, "t"));
+    await world.record(FIRST, topic.metadata.uid ?? "");
+    await world.scheduler.advance(200_000);
+    assert.deepEqual(await world.shards(), []);
   });
 
   it("deletes a shard that no slice has named for a while, and not sooner", async () => {

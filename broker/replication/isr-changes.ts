@@ -74,8 +74,10 @@ export class IsrChanges {
     const batch = this.#proposed;
     this.#proposed = [];
     for (const one of batch) {
-      if (one.proposal.add.length > 0) this.#joining.push(one);
-      else this.#record(one, NOTHING_READ);
+      const { add, drop } = one.proposal;
+      // Who was to come in at the same time is proposed again.
+      if (add.length === 0 || drop.length > 0) this.#record(one, NOTHING_READ);
+      else this.#joining.push(one);
     }
     if (this.#reading || this.#joining.length === 0) return;
     this.#reading = true;

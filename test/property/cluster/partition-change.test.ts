@@ -3,6 +3,7 @@ import fc from "fast-check";
 import {
   changeIsr,
   completeMove,
+  depart,
   drain,
   type ElectionRules,
   initialState,
@@ -21,6 +22,7 @@ type Step =
   | { readonly kind: "drain"; readonly alive: number; readonly broker: number }
   | { readonly kind: "prefer"; readonly alive: number }
   | { readonly kind: "restart"; readonly broker: number; readonly lost: boolean }
+  | { readonly kind: "depart"; readonly broker: number }
   | { readonly kind: "isr"; readonly add: number; readonly drop: number };
 
 const bits = fc.integer({ min: 0, max: 15 });
@@ -30,6 +32,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant("drain" as const), alive: bits, broker }),
   fc.record({ kind: fc.constant("prefer" as const), alive: bits }),
   fc.record({ kind: fc.constant("restart" as const), broker, lost: fc.boolean() }),
+  fc.record({ kind: fc.constant("depart" as const), broker }),
   fc.record({ kind: fc.constant("isr" as const), add: bits, drop: bits }),
 );
 
@@ -53,6 +56,8 @@ function apply(state: PartitionState, one: Step, min: number): PartitionState | 
       return preferLeader(state, placement, rulesFor(one.alive, min));
     case "restart":
       return restart(state, placement, one.broker, one.lost);
+    case "depart":
+      return depart(state, one.broker);
     case "isr":
       if (state.leader === NO_LEADER) return undefined;
       return changeIsr(
@@ -123,6 +128,8 @@ describe("partition changes", () => {
             const next = apply(state, one, min);
             if (next !== undefined) {
               if (one.kind === "restart" && one.lost) has.set(one.broker, -1);
+              // Its log is deleted then.
+              if (one.kind === "depart") has.set(one.broker, -1);
               if (next.leader !== NO_LEADER && next.leader !== state.leader) {
                 assert.equal(
                   has.get(next.leader),
@@ -149,6 +156,14 @@ describe("partition changes", () => {
     const state = { leader: 1, leaderEpoch: 4, isr: [1, 2], elr: [], partitionEpoch: 9 };
     const next = restart(state, { replicas: [0, 1, 2] }, 0, true);
     assert.deepEqual(next, { ...state, partitionEpoch: 10 });
+  });
+
+  it("bump the partition epoch for a replica that deletes its log, which counts for nobody (C7, C9)", () => {
+    const state = { leader: 1, leaderEpoch: 4, isr: [1], elr: [2], partitionEpoch: 9 };
+    assert.deepEqual(depart(state, 0), { ...state, partitionEpoch: 10 });
+    assert.equal(depart(state, 1), undefined);
+    assert.equal(depart(state, 2), undefined);
+    assert.equal(depart({ ...state, leader: 0 }, 0), undefined);
   });
 
   it("leave a partition offline when its only in-sync replica lost its volume (C5)", () => {

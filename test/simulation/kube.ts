@@ -43,6 +43,8 @@ export class SimKube implements WatchConditions {
   /** What is listed is answered so late: a long list takes its time where a small write is quick. */
   slowListsMs = 0;
   readonly #stateReads = new Map<SimProcess, number>();
+  /** When callers give up calls that nobody will answer. */
+  readonly #unanswered = new Set<{ readonly process: SimProcess; readonly givenUpAt: number }>();
   /** Of a thousand calls and events so many meet a fault. */
   faultsPerMille = 0;
   /** Longest time on the way, there or back. */
@@ -94,6 +96,13 @@ export class SimKube implements WatchConditions {
     this.slowListsMs = 0;
     this.faultsPerMille = 0;
     this.delayMs = QUICK_DELAY_MS;
+  }
+
+  /** For how long, from now, somebody waits for an answer that will not come. */
+  get unansweredMs(): number {
+    const waiting = [...this.#unanswered].filter(({ process }) => process.alive);
+    const last = Math.max(0, ...waiting.map(({ givenUpAt }) => givenUpAt));
+    return Math.max(0, last - this.#clock.now());
   }
 
   isAway(host: string): boolean {
@@ -189,6 +198,7 @@ export class SimKube implements WatchConditions {
           if (settled) return;
           settled = true;
           deadline.cancel();
+          this.#unanswered.delete(call);
           action();
         });
       };
@@ -202,8 +212,12 @@ export class SimKube implements WatchConditions {
         });
       };
       const deadline = clock.after(DEADLINE_MS, lost);
+      const call = { process, givenUpAt: clock.now() + DEADLINE_MS };
       const answer = (action: () => void): void => {
-        if (this.isAway(host)) return;
+        if (this.isAway(host)) {
+          if (!settled) this.#unanswered.add(call);
+          return;
+        }
         clock.after(this.delay() + (fate.answerMs ?? 0), () => {
           settle(action);
         });
@@ -236,10 +250,14 @@ export class SimKube implements WatchConditions {
       if (fate.lost !== undefined && random.next() < 0.7) {
         clock.after(50 + random.next() * 400, lost);
       }
+      if (fate.lost !== undefined) this.#unanswered.add(call);
       if (fate.lost === "request") return;
       const away = this.awayMs(host);
       // What is tried while the API is away may still arrive when it is back, also after its sender has given up.
-      if (away > 0 && random.next() < 0.5) return;
+      if (away > 0 && random.next() < 0.5) {
+        this.#unanswered.add(call);
+        return;
+      }
       const held = write ? Math.max(0, (this.#slowWrites.get(host) ?? 0) - clock.now()) : 0;
       clock.after(Math.max(away, held) + this.delay() + (fate.extraMs ?? 0), arrive);
     });

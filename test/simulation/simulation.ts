@@ -51,8 +51,7 @@ export interface SimResult {
 
 /** Everything must have a leader at first within this time, and be whole again after the last fault. */
 const START_LIMIT_MS = 20_000;
-// A call of the API from before that is never answered takes ten seconds of it until it is given up.
-const HEAL_LIMIT_MS = 40_000;
+const HEAL_LIMIT_MS = 30_000;
 const LOOK_EVERY_MS = 25;
 const MAX_VIOLATIONS = 20;
 
@@ -146,7 +145,9 @@ class Simulation {
     const acked = this.#producers.map((producer) => producer.acked);
     const wholeAgain = (): boolean =>
       this.#cluster.isWhole() && this.#producers.every((one, at) => one.acked > (acked[at] ?? 0));
-    if (!(await this.#until(wholeAgain, HEAL_LIMIT_MS))) {
+    // A call that is never answered is a fault for as long as somebody waits for it.
+    const faultsEndMs = this.#cluster.kube.unansweredMs;
+    if (!(await this.#until(wholeAgain, faultsEndMs + HEAL_LIMIT_MS))) {
       if (!this.#failed) this.#violate("liveness", `not healed: ${this.#cluster.describe()}`);
       return;
     }

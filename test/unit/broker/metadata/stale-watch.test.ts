@@ -165,6 +165,18 @@ describe("a watch that brings nothing", () => {
     watcher.stop();
   });
 
+  it("has all of them listed, for of what nobody has seen nobody can tell", async () => {
+    const { scheduler, store, image, watcher, silence } = await world();
+    silence();
+    store.create(partitionSlices, "default", slice);
+    store.create(brokers, "default", broker);
+    const made = store.create(leadershipShards, "default", shardOf("c", {}));
+    image.heardOf({ shards: Number(made.metadata.resourceVersion) });
+    await scheduler.advance(1500);
+    assert.deepEqual([image.slices.size, image.brokers.size, image.shards.size], [1, 1, 1]);
+    watcher.stop();
+  });
+
   it("is told of in a list, also by who knows of fewer kinds", () => {
     const newest = { shards: 4, slices: 3, brokers: 2, topics: 1 };
     assert.deepEqual(fromList(listed(newest)), newest);

@@ -10,6 +10,8 @@ const reports = mkdtempSync(path.join(tmpdir(), "forebay-test-"));
 let passed = 0;
 let failed = 0;
 let skipped = 0;
+/** What failed, for the end of a long output. */
+const failures = [];
 
 /** A step that is right or wrong as a whole. */
 function check(name, command, args) {
@@ -20,7 +22,10 @@ function check(name, command, args) {
     `${name}: ${status === 0 ? "ok" : "FAILED"} in ${((Date.now() - started) / 1000).toFixed(1)} s`,
   );
   if (status === 0) passed++;
-  else failed++;
+  else {
+    failed++;
+    failures.push(name);
+  }
 }
 
 function testFiles(folder) {
@@ -62,12 +67,16 @@ function suite(folder, timeout) {
   );
   const counts = existsSync(report)
     ? JSON.parse(readFileSync(report, "utf8"))
-    : { passes: 0, failures: 0, pending: 0 };
+    : { passes: 0, failures: 0, pending: 0, failed: [] };
   passed += counts.passes;
   failed += counts.failures;
   skipped += counts.pending;
+  for (const what of counts.failed) failures.push(`${folder}: ${what}`);
   // A suite that ended without saying how is a failure of its own.
-  if (status !== 0 && counts.failures === 0) failed++;
+  if (status !== 0 && counts.failures === 0) {
+    failed++;
+    failures.push(`${folder}: ended with ${status}`);
+  }
   console.log(
     `${folder}: ${counts.passes} passed, ${counts.failures} failed, ${counts.pending} skipped in ${((Date.now() - started) / 1000).toFixed(1)} s`,
   );
@@ -95,5 +104,7 @@ if (passed + failed === 0) {
   console.log("nothing was run");
   process.exit(1);
 }
+if (failures.length > 0) console.log("\nfailed:");
+for (const what of failures) console.log(`  ${what}`);
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exit(failed === 0 ? 0 : 1);

@@ -24,6 +24,9 @@ export interface FaultKind {
 
 export const CLIENT_HOSTS = ["producer-0", "producer-1", "producer-2", "reader-0"];
 
+/** Kinds that a broker watches beside its Lease and its cluster. */
+const WATCHED = ["partitionslices", "leadershipshards", "brokers", "topics"];
+
 /** Everything that may go wrong. */
 export const FAULT_KINDS: readonly FaultKind[] = [
   {
@@ -210,14 +213,17 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     weight: 2,
     strike({ cluster: { kube, brokers }, random, log }, id) {
       const host = brokers[id]?.host ?? "";
+      // Each watch has a connection of its own: what one of them tells may be much newer than what another does.
+      const kind = random.below(2) === 0 ? undefined : WATCHED[random.below(WATCHED.length)];
+      const which = kind === undefined ? "the watches" : `the watch of ${kind}`;
       if (random.below(3) === 0) {
-        log(`the watches of ${host} die silently`);
-        kube.killWatches(host);
+        log(`${which} of ${host}: silent for ever`);
+        kube.killWatches(host, kind);
         return;
       }
       const ms = random.next() * 6000;
-      log(`stall the watches of ${host} for ${ms.toFixed(0)} ms`);
-      kube.stall(host, ms);
+      log(`${which} of ${host}: stalled for ${ms.toFixed(0)} ms`);
+      kube.stall(host, ms, kind);
     },
   },
   {

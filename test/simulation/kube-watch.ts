@@ -16,8 +16,8 @@ const REPEATED_VERSIONS = 3;
 export interface WatchConditions {
   /** How long the API stays out of reach of a host, from now. */
   awayMs(host: string): number;
-  /** How long the watches of a host stay silent, from now. */
-  stalledMs(host: string): number;
+  /** How long the watches of a host stay silent, from now, or that of one kind. */
+  stalledMs(host: string, kind: string): number;
   delay(): number;
   /** Whether this event meets a fault. */
   happens(): boolean;
@@ -29,6 +29,8 @@ export class SimWatch implements WatchHandle {
   readonly #clock: SimClock;
   readonly #random: Random;
   readonly #process: SimProcess;
+  /** Plural of what it watches. */
+  readonly #kind: string;
   readonly #handlers: WatchHandlers<KubeObject>;
   readonly #versions = new Map<string, WatchEvent<KubeObject>[]>();
   #inner: WatchHandle | undefined;
@@ -45,12 +47,14 @@ export class SimWatch implements WatchHandle {
     clock: SimClock,
     random: Random,
     process: SimProcess,
+    kind: string,
     handlers: WatchHandlers<KubeObject>,
   ) {
     this.#kube = kube;
     this.#clock = clock;
     this.#random = random;
     this.#process = process;
+    this.#kind = kind;
     this.#handlers = handlers;
   }
 
@@ -79,9 +83,9 @@ export class SimWatch implements WatchHandle {
     });
   }
 
-  /** Of a watch of `host`: nothing comes of it any more, until its user has waited long enough. */
-  dieSilently(host: string): void {
-    if (this.#process.host !== host || this.#dead) return;
+  /** Of a watch of `host`, and of that kind: nothing comes of it any more, until its user has waited long enough. */
+  dieSilently(host: string, kind = this.#kind): void {
+    if (this.#process.host !== host || this.#kind !== kind || this.#dead) return;
     this.#dead = true;
     this.#clock.after(INACTIVITY_MS, () => {
       this.fail(new Error("nothing was heard"));
@@ -137,7 +141,8 @@ export class SimWatch implements WatchHandle {
 
   /** Runs something after all that came before, no sooner than a message takes. */
   #later(action: () => void, extraMs = 0): void {
-    const delay = this.#kube.stalledMs(this.#process.host) + this.#kube.delay() + extraMs;
+    const stalled = this.#kube.stalledMs(this.#process.host, this.#kind);
+    const delay = stalled + this.#kube.delay() + extraMs;
     this.#lastDue = Math.max(this.#lastDue, this.#clock.now() + delay);
     this.#clock.after(this.#lastDue - this.#clock.now(), action);
   }

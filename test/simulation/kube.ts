@@ -63,14 +63,14 @@ export class SimKube implements WatchConditions {
     this.#away.set(host, Math.max(this.#away.get(host) ?? 0, this.#clock.now() + ms));
   }
 
-  /** The watches of `host` say nothing for `ms`, and then all that they have missed. */
-  stall(host: string, ms: number): void {
-    this.#stalled.set(host, this.#clock.now() + ms);
+  /** The watches of `host`, or its watch of one kind, say nothing for `ms`, and then all that they have missed. */
+  stall(host: string, ms: number, kind?: string): void {
+    this.#stalled.set(kind === undefined ? host : `${host} ${kind}`, this.#clock.now() + ms);
   }
 
-  /** The watches that `host` has open never say anything again. */
-  killWatches(host: string): void {
-    for (const watch of this.#watches) watch.dieSilently(host);
+  /** The watches that `host` has open, or its watch of one kind, never say anything again. */
+  killWatches(host: string, kind?: string): void {
+    for (const watch of this.#watches) watch.dieSilently(host, kind);
   }
 
   /** What `host` writes within the next `ms` arrives when they are over. */
@@ -115,9 +115,9 @@ export class SimKube implements WatchConditions {
     return Math.max(0, until - this.#clock.now());
   }
 
-  /** How long the watches of a host stay silent, from now. */
-  stalledMs(host: string): number {
-    const until = this.#stalled.get(host) ?? 0;
+  /** How long the watches of a host stay silent, from now, or that of one kind. */
+  stalledMs(host: string, kind: string): number {
+    const until = Math.max(this.#stalled.get(host) ?? 0, this.#stalled.get(`${host} ${kind}`) ?? 0);
     return Math.max(0, until - this.#clock.now(), this.awayMs(host));
   }
 
@@ -170,7 +170,7 @@ export class SimKube implements WatchConditions {
       delete: (resource, namespace, name, options) =>
         write(() => api.delete(resource, namespace, name, options)),
       watch: (resource, namespace, options, handlers): WatchHandle => {
-        const watch = new SimWatch(this, this.#clock, this.#random, process, {
+        const watch = new SimWatch(this, this.#clock, this.#random, process, resource.plural, {
           onEvent: (event) => {
             handlers.onEvent(event as Parameters<typeof handlers.onEvent>[0]);
           },

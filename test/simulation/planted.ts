@@ -130,6 +130,28 @@ export const PLANTS: readonly Plant[] = [
     ],
   },
   {
+    name: "placement-and-state-taken-for-one",
+    breaks: "C7, C9, R2",
+    seed: 108,
+    edits: [
+      {
+        file: "broker/replication/isr-additions.ts",
+        find: "    if (!placement.replicas.includes(id) || isDismissed(state, placement, id)) return false;\n",
+        replace: "",
+      },
+      {
+        file: "broker/replication/isr-changes.ts",
+        find: "      for (const slice of slices) image.absorbSlice(slice);\n",
+        replace: "",
+      },
+      {
+        file: "broker/replication/log-deletion.ts",
+        find: 'if (found === "moved") found = (await this.#departs(log)) ? "gone" : "unknown";',
+        replace: 'if (found === "moved") found = "gone";',
+      },
+    ],
+  },
+  {
     name: "serve-without-contact",
     breaks: "R7",
     seed: 1,

@@ -8,9 +8,9 @@ import {
   partitionSlices,
 } from "../../cluster/resources.ts";
 import { interruptedTopics, type InterruptedTopic } from "../../cluster/restart-safety.ts";
-import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
+import { ConflictError, NotFoundError } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/objects.ts";
-import { WorkQueue } from "../../kube/work-queue.ts";
+import type { WorkQueue } from "../../kube/work-queue.ts";
 import { SECOND, type Millis } from "../../lib/units.ts";
 import { type Caches, find, keyOf, splitKey } from "../caches.ts";
 import { EventRecorder } from "../events.ts";
@@ -32,6 +32,7 @@ import { sameStatus } from "../status/same-status.ts";
 import { BrokerRestarter, type RestartStep } from "./broker-restarter.ts";
 import { ChildKeeper } from "./child-keeper.ts";
 import { ListenerKeeper, NODE_LOOK, readsNodes } from "./listener-keeper.ts";
+import { reconcileQueue } from "./reconcile-queue.ts";
 import { VolumeGrower } from "./volume-grower.ts";
 
 /** What stands in the way and is not watched is looked at again after this. */
@@ -67,24 +68,16 @@ class BrokerClusterController {
   constructor(options: OperatorOptions, caches: Caches) {
     this.#options = options;
     this.#caches = caches;
-    const { scheduler, random, logger } = options;
     this.#keeper = new ChildKeeper(options);
     this.#restarter = new BrokerRestarter(options);
     this.#grower = new VolumeGrower(options);
     this.#listeners = new ListenerKeeper(options);
     this.#events = new EventRecorder(options);
-    this.#queue = new WorkQueue({
-      scheduler,
-      random,
+    this.#queue = reconcileQueue(options, {
       handler: (key) => this.#reconcile(key),
-      onError: (key, error, failures) => {
-        const message = error instanceof Error ? error.message : String(error);
-        const fields = { cluster: key, failures, error: message };
-        // Somebody else wrote meanwhile: looked at again, nothing is wrong.
-        if (error instanceof ConflictError || error instanceof AlreadyExistsError) {
-          logger.debug("a cluster is looked at again", fields);
-        } else logger.warn("a cluster could not be reconciled", fields);
-      },
+      field: "cluster",
+      again: "a cluster is looked at again",
+      failed: "a cluster could not be reconciled",
     });
   }
 

@@ -2,14 +2,14 @@ import type { ClientQuota } from "../../cluster/client-quota.ts";
 import { clientQuotas, users } from "../../cluster/resources.ts";
 import type { User } from "../../cluster/user.ts";
 import type { Resource } from "../../kube/api.ts";
-import { ConflictError, NotFoundError } from "../../kube/errors.ts";
+import { NotFoundError } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { createInformer, type Informer } from "../../kube/informer.ts";
-import { WorkQueue } from "../../kube/work-queue.ts";
 import { type Caches, find, keyOf, splitKey } from "../caches.ts";
 import type { OperatorOptions } from "../operator.ts";
 import { clientQuotaStatus, userStatus } from "../status/client-status.ts";
 import { sameStatus } from "../status/same-status.ts";
+import { reconcileQueue } from "./reconcile-queue.ts";
 
 /**
  * User and ClientQuota → their status, and nothing else: brokers follow quotas by themselves. Its caches are its own,
@@ -59,15 +59,13 @@ interface StatusQueue {
 
 /** Writes the status of each object of a kind when it says something new. */
 function statusQueue<T extends User | ClientQuota>(
-  { kube, scheduler, random, logger }: OperatorOptions,
+  options: OperatorOptions,
   { synced }: Caches,
   resource: Resource<T>,
   cache: Informer<T>,
   statusOf: (object: T) => T["status"],
 ): StatusQueue {
-  const queue = new WorkQueue({
-    scheduler,
-    random,
+  const queue = reconcileQueue(options, {
     handler: async (key) => {
       await Promise.all([synced, cache.synced]);
       const { namespace, name } = splitKey(key);
@@ -76,16 +74,19 @@ function statusQueue<T extends User | ClientQuota>(
       const status = statusOf(object);
       if (sameStatus(object.status, status)) return;
       try {
-        await kube.replace(resource, namespace, { ...object, status }, { subresource: "status" });
+        await options.kube.replace(
+          resource,
+          namespace,
+          { ...object, status },
+          { subresource: "status" },
+        );
       } catch (error) {
         if (!(error instanceof NotFoundError)) throw error;
       }
     },
-    onError: (key, error, failures) => {
-      const level = error instanceof ConflictError ? "debug" : "warn";
-      const fields = { object: key, failures, error: String(error) };
-      logger[level](`the status of a ${resource.kind} could not be written`, fields);
-    },
+    field: "object",
+    again: `the status of a ${resource.kind} is looked at again`,
+    failed: `the status of a ${resource.kind} could not be written`,
   });
   cache.onChange(({ object }) => {
     queue.add(keyOf(object));

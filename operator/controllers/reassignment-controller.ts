@@ -12,8 +12,8 @@ import {
   topics,
 } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
-import { ConflictError, NotFoundError } from "../../kube/errors.ts";
-import { WorkQueue } from "../../kube/work-queue.ts";
+import { NotFoundError } from "../../kube/errors.ts";
+import type { WorkQueue } from "../../kube/work-queue.ts";
 import type { Millis } from "../../lib/units.ts";
 import { type Caches, find, splitKey } from "../caches.ts";
 import type { OperatorOptions } from "../operator.ts";
@@ -24,6 +24,7 @@ import {
 } from "../plan/partition-reassignment.ts";
 import { placementsOf, planSlices, slicesOf } from "../plan/topic-slices.ts";
 import { topicShape } from "../plan/topic-shape.ts";
+import { reconcileQueue } from "./reconcile-queue.ts";
 
 /** Changes of many slices are looked at together. */
 const SETTLE: Millis = 300;
@@ -56,17 +57,11 @@ class ReassignmentController {
   constructor(options: OperatorOptions, caches: Caches) {
     this.#options = options;
     this.#caches = caches;
-    this.#queue = new WorkQueue({
-      scheduler: options.scheduler,
-      random: options.random,
+    this.#queue = reconcileQueue(options, {
       handler: (key) => this.#reconcile(key),
-      onError: (key, error, failures) => {
-        const message = error instanceof Error ? error.message : String(error);
-        const fields = { cluster: key, failures, error: message };
-        if (error instanceof ConflictError) {
-          options.logger.debug("placements are looked at again", fields);
-        } else options.logger.warn("replicas could not be moved", fields);
-      },
+      field: "cluster",
+      again: "placements are looked at again",
+      failed: "replicas could not be moved",
     });
   }
 

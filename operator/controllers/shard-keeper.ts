@@ -12,11 +12,12 @@ import {
   partitionSlices,
   topics,
 } from "../../cluster/resources.ts";
-import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
-import { WorkQueue } from "../../kube/work-queue.ts";
+import { AlreadyExistsError, NotFoundError } from "../../kube/errors.ts";
+import type { WorkQueue } from "../../kube/work-queue.ts";
 import { SECOND, type Millis } from "../../lib/units.ts";
 import { type Caches, find, keyOf, shardKey, splitKey } from "../caches.ts";
 import type { OperatorOptions } from "../operator.ts";
+import { reconcileQueue } from "./reconcile-queue.ts";
 
 /** A shard without slices is deleted after this long: topics may be deleted and made again. */
 const EMPTY_FOR: Millis = 30 * SECOND;
@@ -52,16 +53,11 @@ export class ShardKeeper {
   constructor(options: OperatorOptions, caches: Caches) {
     this.#options = options;
     this.#caches = caches;
-    this.#queue = new WorkQueue({
-      scheduler: options.scheduler,
-      random: options.random,
+    this.#queue = reconcileQueue(options, {
       handler: (key) => this.#reconcile(key),
-      onError: (key, error, failures) => {
-        const fields = { shard: key, failures, error: String(error) };
-        if (error instanceof ConflictError) {
-          options.logger.debug("a shard is looked at again", fields);
-        } else options.logger.warn("a shard could not be looked after", fields);
-      },
+      field: "shard",
+      again: "a shard is looked at again",
+      failed: "a shard could not be looked after",
     });
   }
 

@@ -6,8 +6,8 @@ import { placePartitions } from "../../cluster/replica-placement.ts";
 import { partitionSlices, TOPIC_LABEL, topics } from "../../cluster/resources.ts";
 import { labelValue } from "../../cluster/names.ts";
 import type { Topic } from "../../cluster/topic.ts";
-import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
-import { WorkQueue } from "../../kube/work-queue.ts";
+import { AlreadyExistsError, NotFoundError } from "../../kube/errors.ts";
+import type { WorkQueue } from "../../kube/work-queue.ts";
 import { SECOND, type Millis } from "../../lib/units.ts";
 import { type Caches, find, keyOf, splitKey } from "../caches.ts";
 import { EventRecorder } from "../events.ts";
@@ -25,6 +25,7 @@ import type { ShardKeeper } from "./shard-keeper.ts";
 import { sameStatus } from "../status/same-status.ts";
 import { topicStatus, type TopicFinding, type TopicStatus } from "../status/topic-status.ts";
 import { BrokerWait } from "./broker-wait.ts";
+import { reconcileQueue } from "./reconcile-queue.ts";
 import { TopicTeller } from "./topic-teller.ts";
 
 /** Topics handled at the same time: what bounds the requests under way to the API. */
@@ -72,22 +73,12 @@ class TopicController {
     this.#shards = shards;
     this.#brokerWait = new BrokerWait(options.scheduler, caches.brokers);
     this.#teller = new TopicTeller(new EventRecorder(options));
-    this.#queue = new WorkQueue({
-      scheduler: options.scheduler,
-      random: options.random,
-      concurrency: CONCURRENCY,
+    this.#queue = reconcileQueue(options, {
       handler: (key) => this.#reconcile(key),
-      onError: (key, error, failures) => {
-        const fields = {
-          topic: key,
-          failures,
-          error: error instanceof Error ? error.message : String(error),
-        };
-        // Somebody else wrote meanwhile: looked at again, nothing is wrong.
-        if (error instanceof ConflictError || error instanceof AlreadyExistsError) {
-          options.logger.debug("a topic is looked at again", fields);
-        } else options.logger.warn("a topic could not be reconciled", fields);
-      },
+      field: "topic",
+      again: "a topic is looked at again",
+      failed: "a topic could not be reconciled",
+      concurrency: CONCURRENCY,
     });
   }
 

@@ -9,6 +9,7 @@ import {
   ServerBusyError,
 } from "../../kube/errors.ts";
 import type { KubeObject } from "../../kube/objects.ts";
+import { changeObject } from "../support/change-object.ts";
 
 interface ConfigMap extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
@@ -110,16 +111,8 @@ export function kubeApiContract(name: string, open: () => Promise<KubeApiUnderTe
         spec: { maxUnavailable: 1 },
       };
       // Where a controller writes the status as well, another version may have come between.
-      const write = async (change: (now: Pdb) => Pdb, options?: WriteOptions): Promise<Pdb> => {
-        for (;;) {
-          const now = await api.get(budgets, namespace, "b");
-          try {
-            return await api.replace(budgets, namespace, change(now), options);
-          } catch (error) {
-            if (!(error instanceof ConflictError)) throw error;
-          }
-        }
-      };
+      const write = (change: (now: Pdb) => Pdb, options?: WriteOptions): Promise<Pdb> =>
+        changeObject(api, budgets, namespace, "b", change, options);
       const created = await api.create(budgets, namespace, object);
       assert.equal(created.metadata.generation, 1);
       const changed = await write((now) => ({

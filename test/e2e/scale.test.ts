@@ -2,25 +2,17 @@ import assert from "node:assert/strict";
 import { Kafka, logLevel } from "kafkajs";
 import { brokerClusters } from "../../cluster/resources.ts";
 import type { createKubeClient } from "../../kube/client.ts";
-import { ConflictError } from "../../kube/errors.ts";
+import { changeObject } from "../support/change-object.ts";
 import { eventually, LocalCluster } from "../support/local-cluster.ts";
 import { recordedSlices } from "../support/recorded-slices.ts";
 
 type Kube = ReturnType<typeof createKubeClient>;
 
 async function scale(kube: Kube, brokers: number): Promise<void> {
-  for (;;) {
-    const cluster = await kube.get(brokerClusters, "default", "local");
-    try {
-      await kube.replace(brokerClusters, "default", {
-        ...cluster,
-        spec: { ...cluster.spec, brokers },
-      });
-      return;
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
-    }
-  }
+  await changeObject(kube, brokerClusters, "default", "local", (cluster) => ({
+    ...cluster,
+    spec: { ...cluster.spec, brokers },
+  }));
 }
 
 /** Waits until as many brokers are ready and nothing moves. @returns replicas by broker id */

@@ -1,7 +1,12 @@
 import { API_VERSION, BROKER_ID_LABEL, brokers, CLUSTER_LABEL } from "../../cluster/resources.ts";
 import { NO_LEADER, type PartitionState } from "../../cluster/partition-slice.ts";
 import { leadershipShards, partitionSlices } from "../../cluster/resources.ts";
-import { parseState, recordKey, stateText } from "../../cluster/leadership-shard.ts";
+import {
+  type LeadershipShard,
+  parseState,
+  recordKey,
+  stateText,
+} from "../../cluster/leadership-shard.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { AlreadyExistsError, ConflictError, NotFoundError } from "../../kube/errors.ts";
 import { createInformer } from "../../kube/informer.ts";
@@ -9,6 +14,7 @@ import type { Scheduler } from "../../lib/clock.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
 import { pods, type Pod } from "../../local/workloads.ts";
+import { changeObject } from "./change-object.ts";
 
 /** How long parts of a broker's life take, in virtual milliseconds. */
 const POD_START = 200;
@@ -162,9 +168,7 @@ export class FakePods {
     const { kube, namespace } = this.#options;
     const { items } = await kube.list(leadershipShards, namespace);
     for (const { metadata } of items) {
-      for (;;) {
-        const shard = await kube.get(leadershipShards, namespace, metadata.name).catch(ignore);
-        if (shard === undefined) break;
+      const changed = async (shard: LeadershipShard): Promise<LeadershipShard> => {
         const slices = await kube.list(partitionSlices, namespace);
         const partitions: Record<string, string> = { ...shard.status?.partitions };
         for (const { spec } of slices.items) {
@@ -176,17 +180,15 @@ export class FakePods {
             partitions[key] = stateText(withIsr(state, change(state.isr, replicas)));
           }
         }
-        try {
-          await kube.replace(
-            leadershipShards,
-            namespace,
-            { ...shard, status: { partitions } },
-            { subresource: "status" },
-          );
-          break;
-        } catch (error) {
-          if (!(error instanceof ConflictError)) throw error;
-        }
+        return { ...shard, status: { partitions } };
+      };
+      try {
+        await changeObject(kube, leadershipShards, namespace, metadata.name, changed, {
+          subresource: "status",
+        });
+      } catch (error) {
+        // The shard has gone since the list; the others are there.
+        if (!(error instanceof NotFoundError)) throw error;
       }
     }
   }

@@ -5,9 +5,10 @@ import type { PartitionSlice } from "../../cluster/partition-slice.ts";
 import { brokerClusters, brokers, topics } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi, Resource } from "../../kube/api.ts";
-import { ConflictError, NotFoundError } from "../../kube/errors.ts";
+import { NotFoundError } from "../../kube/errors.ts";
 import type { Condition, KubeObject } from "../../kube/objects.ts";
 import { podObjects, volumeClaims, type PodObject } from "../../operator/resources/workloads.ts";
+import { changeObject } from "./change-object.ts";
 import { eventually } from "./local-cluster.ts";
 import { ReplicaArrivals } from "./replica-arrivals.ts";
 import { type RecordedSlice, recordedSlices } from "./recorded-slices.ts";
@@ -50,15 +51,10 @@ export class Operations {
     spec: { readonly [Field in keyof Spec<T>]?: Spec<T>[Field] | undefined },
   ): Promise<void> {
     const { kube, namespace } = this.#world;
-    for (;;) {
-      const now = await kube.get(resource, namespace, name);
-      try {
-        await kube.replace(resource, namespace, { ...now, spec: { ...now.spec, ...spec } });
-        return;
-      } catch (error) {
-        if (!(error instanceof ConflictError)) throw error;
-      }
-    }
+    await changeObject(kube, resource, namespace, name, (now) => ({
+      ...now,
+      spec: { ...now.spec, ...spec },
+    }));
   }
 
   changeCluster(spec: Parameters<typeof this.change<BrokerCluster>>[2]): Promise<void> {

@@ -8,7 +8,7 @@ import {
 } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi, Resource } from "../../kube/api.ts";
-import { ConflictError, NotFoundError } from "../../kube/errors.ts";
+import { NotFoundError } from "../../kube/errors.ts";
 import type { Condition, KubeObject } from "../../kube/objects.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { seededRandom } from "../../lib/random.ts";
@@ -17,6 +17,7 @@ import { ObjectStore } from "../../local/api/object-store.ts";
 import { startStatefulSetController } from "../../local/controllers/stateful-set-controller.ts";
 import { startVolumeClaimsController } from "../../local/controllers/volume-claims-controller.ts";
 import { startOperator, type Operator } from "../../operator/operator.ts";
+import { changeObject } from "./change-object.ts";
 import { FakeElections } from "./fake-elections.ts";
 import { FakePods } from "./fake-pods.ts";
 import { mortalApi, type Fate } from "./mortal-api.ts";
@@ -164,17 +165,8 @@ export class OperatorWorld {
     spec: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     type Any = KubeObject & { readonly spec?: Readonly<Record<string, unknown>> };
-    for (;;) {
-      const now: Any = await this.do(this.kube.get(resource, NAMESPACE, name));
-      try {
-        await this.do(
-          this.kube.replace<Any>(resource, NAMESPACE, { ...now, spec: { ...now.spec, ...spec } }),
-        );
-        return;
-      } catch (error) {
-        if (!(error instanceof ConflictError)) throw error;
-      }
-    }
+    const changed = (now: Any): Any => ({ ...now, spec: { ...now.spec, ...spec } });
+    await this.do(changeObject<Any>(this.kube, resource, NAMESPACE, name, changed));
   }
 
   delete(resource: Resource, name: string): Promise<void> {

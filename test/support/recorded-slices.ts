@@ -14,7 +14,8 @@ import {
   partitionSlices,
 } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
-import { AlreadyExistsError, ConflictError } from "../../kube/errors.ts";
+import { AlreadyExistsError } from "../../kube/errors.ts";
+import { changeObject } from "./change-object.ts";
 
 /** A slice with what its shard says of its partitions. */
 export interface RecordedSlice extends PartitionSlice {
@@ -111,19 +112,12 @@ export async function recordStates(
 ): Promise<void> {
   await ensureShard(kube, namespace, spec);
   const own = statesOf(spec.topicId, states, spec.firstPartition);
-  for (;;) {
-    const shard = decidedOn ?? (await kube.get(leadershipShards, namespace, spec.shard));
-    const partitions = { ...shard.status?.partitions, ...own };
-    try {
-      await kube.replace(
-        leadershipShards,
-        namespace,
-        { ...shard, status: { partitions } },
-        { subresource: "status" },
-      );
-      return;
-    } catch (error) {
-      if (!(error instanceof ConflictError) || decidedOn !== undefined) throw error;
-    }
-  }
+  const withOwn = (shard: LeadershipShard): LeadershipShard => ({
+    ...shard,
+    status: { partitions: { ...shard.status?.partitions, ...own } },
+  });
+  const asStatus = { subresource: "status" } as const;
+  if (decidedOn === undefined) {
+    await changeObject(kube, leadershipShards, namespace, spec.shard, withOwn, asStatus);
+  } else await kube.replace(leadershipShards, namespace, withOwn(decidedOn), asStatus);
 }

@@ -19,12 +19,15 @@ interface Lane {
   queue: number[];
   sequence: number;
   busy: boolean;
+  /** Why the last attempt has failed. */
+  error?: unknown;
 }
 
 const TICK_MS: Millis = 2;
 const RETRY_MS: Millis = 15;
 const MAX_BATCH = 500;
 const PRODUCE_TIMEOUT_MS: Millis = 500;
+const STOP_LIMIT_MS: Millis = 60_000;
 
 /**
  * An idempotent producer at a steady rate, acks=all: one batch in flight for each partition, sent again until it is
@@ -67,10 +70,21 @@ export class SteadyProducer {
     this.#tick();
   }
 
-  /** Sends no more; resolves when all that was sent is acknowledged. */
-  async stop(): Promise<void> {
+  /**
+   * Sends no more; resolves when all that was sent is acknowledged.
+   * @throws Error when something is not within the limit: which partitions, and why
+   */
+  async stop(limitMs: Millis = STOP_LIMIT_MS): Promise<void> {
     this.#running = false;
-    while (this.#lanes.some(({ queue, busy }) => busy || queue.length > 0)) {
+    const deadline = performance.now() + limitMs;
+    for (;;) {
+      const waiting = this.#lanes.filter(({ queue, busy }) => busy || queue.length > 0);
+      if (waiting.length === 0) return;
+      if (performance.now() > deadline) {
+        this.abandon();
+        const which = waiting.map(({ partition, error }) => `${partition} (${String(error)})`);
+        throw new Error(`not acknowledged within ${limitMs} ms: partitions ${which.join(", ")}`);
+      }
       await sleep(realScheduler, 5);
     }
   }
@@ -141,6 +155,7 @@ export class SteadyProducer {
           throw new Error(`${topic}-${lane.partition}: ${errorName(code)}`, { cause: error });
         }
         if (this.#abandoned) return;
+        lane.error = error;
         this.retries++;
         this.#load.onRetry?.(lane.partition, error, performance.now() - sentAt);
         await sleep(realScheduler, RETRY_MS);

@@ -3,7 +3,8 @@ import path from "node:path";
 import { partitionSlices } from "../../cluster/resources.ts";
 import { realScheduler, sleep } from "../../lib/clock.ts";
 import type { Millis } from "../../lib/units.ts";
-import { LocalCluster } from "../../test/support/local-cluster.ts";
+import { changeObject } from "../../test/support/change-object.ts";
+import { eventually, lastLogLines, LocalCluster } from "../../test/support/local-cluster.ts";
 import {
   clientOf,
   controllerOf,
@@ -74,7 +75,10 @@ export const VARIANTS: Readonly<
       for (let id = 0; id < cluster.brokers; id++) {
         const before = await processOf(cluster, id);
         await kube.delete(pods, "default", `local-${id}`);
-        while ((await cluster.processes()).get(id) === before) await sleep(realScheduler, 50);
+        await eventually(
+          async () => (await cluster.processes()).get(id) !== before || undefined,
+          `another process of broker ${id}`,
+        );
         await whole(kube);
       }
     }),
@@ -125,17 +129,17 @@ export async function failover(
   const cluster = await LocalCluster.start(3);
   const kube = await cluster.kube();
   const client = clientOf(cluster);
-  try {
+  const producer = new SteadyProducer({
+    client,
+    topic: TOPIC,
     // One partition, so that another one's acknowledgements hide nothing.
+    partitions: 1,
+    recordsPerSecond: RATE,
+    recordBytes: RECORD_BYTES,
+    ...(options.onRetry === undefined ? {} : { onRetry: options.onRetry }),
+  });
+  try {
     await createTopic(kube, TOPIC, 1);
-    const producer = new SteadyProducer({
-      client,
-      topic: TOPIC,
-      partitions: 1,
-      recordsPerSecond: RATE,
-      recordBytes: RECORD_BYTES,
-      ...(options.onRetry === undefined ? {} : { onRetry: options.onRetry }),
-    });
     await producer.start();
     await sleep(realScheduler, CALM_MS);
     const world: World = {
@@ -155,7 +159,11 @@ export async function failover(
     const gapsMs = await variant.run(world);
     await producer.stop();
     return { variant: name, gapsMs, verdict: await readBack(client, TOPIC, producer.acked) };
+  } catch (error) {
+    for (const line of lastLogLines(cluster)) console.log(line);
+    throw error;
   } finally {
+    producer.abandon();
     client.close();
     kube.close();
     await cluster.remove();
@@ -176,18 +184,18 @@ function repeated(fault: (world: World) => Promise<void>): Variant {
 
 /** Makes the controller's broker the first replica, and so the leader. */
 async function leadBy({ kube }: World, id: number): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
-    if ((await leaderOf(kube, TOPIC)) === id) return;
-    if (attempt % 100 === 0) {
-      const slice = await kube.get(partitionSlices, "default", `${TOPIC}-000`);
-      const partitions = slice.spec.partitions.map(({ replicas }) => ({
+  if ((await leaderOf(kube, TOPIC)) === id) return;
+  await changeObject(kube, partitionSlices, "default", `${TOPIC}-000`, (slice) => ({
+    ...slice,
+    spec: {
+      ...slice.spec,
+      partitions: slice.spec.partitions.map(({ replicas }) => ({
         replicas: [id, ...replicas.filter((other) => other !== id)],
-      }));
-      await kube.replace(partitionSlices, "default", {
-        ...slice,
-        spec: { ...slice.spec, partitions },
-      });
-    }
-    await sleep(realScheduler, 100);
-  }
+      })),
+    },
+  }));
+  await eventually(
+    async () => (await leaderOf(kube, TOPIC)) === id || undefined,
+    `broker ${id} leads`,
+  );
 }

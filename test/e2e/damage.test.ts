@@ -39,16 +39,16 @@ describe("records that have suffered on disk", () => {
   it("are never served, and are brought from another replica", async () => {
     const cluster = await LocalCluster.start(3);
     const client = clientOf(cluster);
+    const producer = new SteadyProducer({
+      client,
+      topic: TOPIC,
+      partitions: 1,
+      recordsPerSecond: 1000,
+      recordBytes: 1024,
+    });
     try {
       const kube = await cluster.kube();
       await createTopic(kube, TOPIC, 1);
-      const producer = new SteadyProducer({
-        client,
-        topic: TOPIC,
-        partitions: 1,
-        recordsPerSecond: 1000,
-        recordBytes: 1024,
-      });
       await producer.start();
       await sleep(realScheduler, 3000);
       await producer.stop();
@@ -87,6 +87,7 @@ describe("records that have suffered on disk", () => {
       for (const line of lastLogLines(cluster)) console.log(line);
       throw error;
     } finally {
+      producer.abandon();
       client.close();
       await cluster.remove();
     }

@@ -5,7 +5,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { brokerClusters, topics } from "../../cluster/resources.ts";
-import { eventually, forebay, freePorts, LocalCluster } from "../support/local-cluster.ts";
+import {
+  eventually,
+  forebay,
+  freePorts,
+  lastLogLines,
+  LocalCluster,
+} from "../support/local-cluster.ts";
 
 function client(bootstrap: string): Kafka {
   return new Kafka({ brokers: bootstrap.split(","), logLevel: logLevel.NOTHING });
@@ -26,19 +32,20 @@ async function readAll(bootstrap: string, topic: string, count: number): Promise
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   const values: string[] = [];
-  await new Promise<void>((resolve, reject) => {
-    consumer
-      .run({
-        eachMessage: ({ message }) => {
-          values.push(message.value?.toString() ?? "");
-          if (values.length === count) resolve();
-          return Promise.resolve();
-        },
-      })
-      .catch(reject);
-  });
-  await consumer.disconnect();
-  return values;
+  try {
+    await consumer.run({
+      eachMessage: ({ message }) => {
+        values.push(message.value?.toString() ?? "");
+        return Promise.resolve();
+      },
+    });
+    return await eventually(
+      () => Promise.resolve(values.length >= count ? values : undefined),
+      `${count} records of ${topic}`,
+    );
+  } finally {
+    await consumer.disconnect();
+  }
 }
 
 describe("forebay local", () => {
@@ -51,6 +58,9 @@ describe("forebay local", () => {
       assert.equal((await cluster.processes()).size, 0);
       await cluster.up();
       assert.deepEqual(await readAll(cluster.bootstrap, "kept", 3), ["a", "b", "c"]);
+    } catch (error) {
+      for (const line of lastLogLines(cluster)) console.log(line);
+      throw error;
     } finally {
       await cluster.remove();
     }
@@ -68,6 +78,9 @@ describe("forebay local", () => {
         items.map(() => 1),
       );
       kube.close();
+    } catch (error) {
+      for (const line of lastLogLines(cluster)) console.log(line);
+      throw error;
     } finally {
       await cluster.remove();
     }

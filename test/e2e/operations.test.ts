@@ -37,6 +37,7 @@ describe("operations under load", function () {
   });
 
   after(async () => {
+    producer.abandon();
     client.close();
     kube.close();
     await local.remove();

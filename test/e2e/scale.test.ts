@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { Kafka, logLevel } from "kafkajs";
+import { type Admin, type Consumer, Kafka, logLevel, type Producer } from "kafkajs";
 import { brokerClusters } from "../../cluster/resources.ts";
 import type { createKubeClient } from "../../kube/client.ts";
 import { changeObject } from "../support/change-object.ts";
-import { eventually, LocalCluster } from "../support/local-cluster.ts";
+import { eventually, lastLogLines, LocalCluster, within } from "../support/local-cluster.ts";
 import { recordedSlices } from "../support/recorded-slices.ts";
+
+const TOPIC = "orders";
 
 type Kube = ReturnType<typeof createKubeClient>;
 
@@ -38,30 +40,79 @@ function settled(kube: Kube, brokers: number): Promise<ReadonlyMap<number, numbe
   );
 }
 
+/** Sends record after record until it is told to stop. @returns what was acknowledged */
+function steadily(producer: Producer): { stop(): Promise<readonly string[]> } {
+  let going = true;
+  const load = (async () => {
+    const acknowledged: string[] = [];
+    for (let n = 0; going; n++) {
+      const value = `record ${n}`;
+      await producer.send({ topic: TOPIC, acks: -1, messages: [{ key: String(n), value }] });
+      acknowledged.push(value);
+    }
+    return acknowledged;
+  })();
+  // Whoever stops it is told what went wrong.
+  load.catch(() => undefined);
+  return {
+    stop: () => {
+      going = false;
+      return load;
+    },
+  };
+}
+
+/** How many records are stored: a leadership that moves just now is asked for again. */
+function stored(admin: Admin): Promise<number> {
+  return eventually(async () => {
+    try {
+      const offsets = await admin.fetchTopicOffsets(TOPIC);
+      return offsets.reduce((sum, { high }) => sum + Number(high), 0);
+    } catch (error) {
+      if ((error as { readonly retriable?: boolean }).retriable !== true) throw error;
+      return undefined;
+    }
+  }, "the end of each partition");
+}
+
+async function readAll(consumer: Consumer, count: number): Promise<readonly string[]> {
+  await consumer.subscribe({ topic: TOPIC, fromBeginning: true });
+  const read: string[] = [];
+  await consumer.run({
+    eachMessage: ({ message }) => {
+      read.push(message.value?.toString() ?? "");
+      return Promise.resolve();
+    },
+  });
+  return eventually(
+    () => Promise.resolve(read.length >= count ? read : undefined),
+    `${count} records`,
+    60_000,
+  );
+}
+
 describe("scaling", () => {
   it("spreads topics onto a broker that comes, and takes them off one that goes, under load", async () => {
     const cluster = await LocalCluster.start(3);
     const kube = await cluster.kube();
+    const said: string[] = [];
+    const kafka = new Kafka({
+      brokers: cluster.bootstrap.split(","),
+      logLevel: logLevel.WARN,
+      logCreator: () => (entry) => {
+        said.push(JSON.stringify(entry));
+      },
+      retry: { retries: 20 },
+    });
+    const admin = kafka.admin();
+    const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
+    const consumer = kafka.consumer({ groupId: "check", maxWaitTimeInMs: 100 });
+    let load: ReturnType<typeof steadily> | undefined;
     try {
-      const kafka = new Kafka({
-        brokers: cluster.bootstrap.split(","),
-        logLevel: logLevel.NOTHING,
-        retry: { retries: 20 },
-      });
-      const admin = kafka.admin();
       await admin.connect();
-      await admin.createTopics({ topics: [{ topic: "orders", numPartitions: 12 }] });
-      const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 });
+      await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: 12 }] });
       await producer.connect();
-      const acknowledged: string[] = [];
-      let going = true;
-      const load = (async () => {
-        for (let n = 0; going; n++) {
-          const value = `record ${n}`;
-          await producer.send({ topic: "orders", acks: -1, messages: [{ key: String(n), value }] });
-          acknowledged.push(value);
-        }
-      })();
+      load = steadily(producer);
 
       await settled(kube, 3);
       await scale(kube, 4);
@@ -70,29 +121,10 @@ describe("scaling", () => {
       await scale(kube, 3);
       const three = await settled(kube, 3);
       assert.deepEqual([...three.keys()].sort(), [0, 1, 2]);
-      going = false;
-      await load;
-      await producer.disconnect();
+      const acknowledged = await within(60_000, load.stop(), "the last acknowledgement");
 
-      const offsets = await admin.fetchTopicOffsets("orders");
-      const stored = offsets.reduce((sum, { high }) => sum + Number(high), 0);
-      await admin.disconnect();
-      const consumer = kafka.consumer({ groupId: "check", maxWaitTimeInMs: 100 });
       await consumer.connect();
-      await consumer.subscribe({ topic: "orders", fromBeginning: true });
-      const read: string[] = [];
-      await new Promise<void>((resolve, reject) => {
-        consumer
-          .run({
-            eachMessage: ({ message }) => {
-              read.push(message.value?.toString() ?? "");
-              if (read.length === stored) resolve();
-              return Promise.resolve();
-            },
-          })
-          .catch(reject);
-      });
-      await consumer.disconnect();
+      const read = await readAll(consumer, await stored(admin));
       assert.equal(new Set(read).size, read.length, "none twice");
       const there = new Set(read);
       assert.deepEqual(
@@ -101,7 +133,14 @@ describe("scaling", () => {
         "none lost",
       );
       assert.ok(acknowledged.length > 100);
+    } catch (error) {
+      for (const line of [...lastLogLines(cluster), "== kafkajs", ...said.slice(-30)]) {
+        console.log(line);
+      }
+      throw error;
     } finally {
+      void load?.stop().catch(() => undefined);
+      for (const client of [producer, consumer, admin]) await client.disconnect();
       kube.close();
       await cluster.remove();
     }

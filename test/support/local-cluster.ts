@@ -166,3 +166,18 @@ export async function eventually<T>(
     await sleep(realScheduler, 50);
   }
 }
+
+/** What `promise` gives, if it does so within `limit` ms. */
+export async function within<T>(limit: number, promise: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`not within ${limit} ms: ${what}`));
+    }, limit);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

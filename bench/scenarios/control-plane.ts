@@ -10,7 +10,7 @@ import {
 } from "../../cluster/resources.ts";
 import type { Topic } from "../../cluster/topic.ts";
 import type { KubeApi, Resource } from "../../kube/api.ts";
-import { ConflictError, NotFoundError } from "../../kube/errors.ts";
+import { NotFoundError } from "../../kube/errors.ts";
 import { createInformer, type Informer } from "../../kube/informer.ts";
 import type { KubeObject } from "../../kube/objects.ts";
 import { realScheduler } from "../../lib/clock.ts";
@@ -18,6 +18,7 @@ import { silentLogger } from "../../lib/logger.ts";
 import { systemRandom } from "../../lib/random.ts";
 import { MINUTE } from "../../lib/units.ts";
 import { configMaps, services } from "../../operator/resources/workloads.ts";
+import { changeObject } from "../../test/support/change-object.ts";
 import { eventually } from "../../test/support/local-cluster.ts";
 import { isInSync, withStates } from "../../test/support/recorded-slices.ts";
 
@@ -46,8 +47,11 @@ export interface ControlPlaneFigures {
   /** From the kill until the last leadership was another broker's, and until the first was. */
   readonly failoverMs: number;
   readonly firstMs: number;
-  /** Changes of slices that the failover took. */
+  /** Changes of shards that the failover took. */
   readonly failoverWrites: number;
+  /** From then until the broker that was started again was in sync everywhere, and the changes of shards that took. */
+  readonly rejoinSeconds: number;
+  readonly rejoinWrites: number;
 }
 
 const CREATORS = 16;
@@ -124,7 +128,24 @@ export async function controlPlane(
     say(
       `${failover.leaderships} leaderships of a killed broker: the first moved after ${failover.firstMs.toFixed(0)} ms, all after ${failover.failoverMs.toFixed(0)} ms, ${failover.failoverWrites} changes of shards`,
     );
-    return { readySeconds, writesPerTopic, operatorBytes, driftSeconds, growSeconds, ...failover };
+    let rejoinWrites = 0;
+    shards.onChange(() => {
+      rejoinWrites++;
+    });
+    const rejoinBegan = performance.now();
+    await whole(slices, shards, count);
+    const rejoinSeconds = (performance.now() - rejoinBegan) / 1000;
+    say(`in sync again ${rejoinSeconds.toFixed(1)} s later, ${rejoinWrites} changes of shards`);
+    return {
+      readySeconds,
+      writesPerTopic,
+      operatorBytes,
+      driftSeconds,
+      growSeconds,
+      ...failover,
+      rejoinSeconds,
+      rejoinWrites,
+    };
   } finally {
     for (const cache of caches) cache.stop();
   }
@@ -162,16 +183,10 @@ async function grown(
   name: string,
 ): Promise<number> {
   const began = performance.now();
-  for (;;) {
-    const topic = await kube.get(topics, namespace, name);
-    try {
-      const spec = { ...topic.spec, partitions: PARTITIONS + 1 };
-      await kube.replace(topics, namespace, { ...topic, spec });
-      break;
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
-    }
-  }
+  await changeObject(kube, topics, namespace, name, (topic) => ({
+    ...topic,
+    spec: { ...topic.spec, partitions: PARTITIONS + 1 },
+  }));
   await eventually(
     () => {
       const topic = cache.get(name);

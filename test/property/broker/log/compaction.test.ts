@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
-import type { LogConfig, LogManager, PartitionLog } from "../../../../broker/log/types.ts";
+import { DEFAULT_LOG_CONFIG } from "../../../../broker/log/log-manager.ts";
+import type { LogConfig, PartitionLog } from "../../../../broker/log/types.ts";
 import { ProtocolError } from "../../../../broker/errors.ts";
 import {
   batchAt,
@@ -12,12 +12,9 @@ import {
   readRecords,
 } from "../../../../broker/protocol/record-batch.ts";
 import { seededRandom } from "../../../../lib/random.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
-import { MemoryStorage } from "../../../support/memory-storage.ts";
+import { type LogVolume, unsteadyVolume } from "../../../support/log-volume.ts";
 import { runs } from "../../../support/runs.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 
-const TOPIC_ID = "11111111-2222-4333-8444-555555555555";
 const DIRECTORY = "t-0";
 const DELETE_RETENTION_MS = 400;
 
@@ -160,61 +157,19 @@ interface Found {
   readonly records: readonly LogRecord[];
 }
 
-async function open(
-  storage: MemoryStorage,
-  scheduler: VirtualScheduler,
-  dedupeBytes: number,
-  cleanerEnabled = true,
-): Promise<LogManager> {
-  return scheduler.until(
-    openLogManager({
-      storage: storage.mount(),
-      scheduler,
-      random: seededRandom(1),
-      logger: silentLogger,
-      panic: (error) => {
-        throw error;
-      },
-      options: {
-        tailBytes: 64 * 1024,
-        extentBytes: 8 * 1024,
-        journalFileBytes: 32 * 1024,
-        checkpointMs: 20,
-        writeOutBytes: 4 * 1024,
-        checkpointBytes: 16 * 1024,
-        producerSnapshotBytes: 8 * 1024,
-        cleanerEnabled,
-        cleanerBackoffMs: 10,
-        cleanerDedupeBytes: dedupeBytes,
-        cleanerBufferBytes: 300,
-      },
-    }),
-  );
-}
-
-async function contentOf(log: PartitionLog, scheduler: VirtualScheduler): Promise<Found[]> {
-  const found: Found[] = [];
-  for (let offset = log.logStartOffset; offset < log.logEndOffset;) {
-    const read = await scheduler.until(Promise.resolve(log.read(offset, 700, Infinity, true)));
-    const bytes = Buffer.concat(read.parts);
-    read.release();
-    if (bytes.length === 0) break;
-    for (const header of iterateBatches(bytes)) {
-      found.push({
-        header,
-        bytes: bytes.subarray(header.position, header.position + header.size),
-        records: readRecords(bytes, header),
-      });
-      offset = header.lastOffset + 1;
-    }
-  }
-  return found;
+async function contentOf(volume: LogVolume, log: PartitionLog): Promise<Found[]> {
+  return (await volume.batches(log, 700)).map(({ header, bytes }) => ({
+    header,
+    bytes,
+    records: readRecords(bytes, batchAt(bytes, 0)),
+  }));
 }
 
 /** No segment begins before the one before it ends, and nothing of a swap is left. */
-function checkFiles(storage: MemoryStorage, content: ReadonlyMap<string, Buffer>): void {
+async function checkFiles(volume: LogVolume): Promise<void> {
+  const content = await logFiles(volume);
   let next = 0;
-  for (const path of storage.paths().filter((one) => one.startsWith(`${DIRECTORY}/`))) {
+  for (const path of volume.storage.paths().filter((one) => one.startsWith(`${DIRECTORY}/`))) {
     assert(!path.endsWith(".cleaned") && !path.endsWith("swap"), `K5: ${path} is left`);
     if (!path.endsWith(".log")) continue;
     const base = Number(path.slice(DIRECTORY.length + 1, -4));
@@ -226,10 +181,7 @@ function checkFiles(storage: MemoryStorage, content: ReadonlyMap<string, Buffer>
   }
 }
 
-async function logFiles(
-  storage: MemoryStorage,
-  scheduler: VirtualScheduler,
-): Promise<Map<string, Buffer>> {
+async function logFiles({ storage, scheduler }: LogVolume): Promise<Map<string, Buffer>> {
   const content = new Map<string, Buffer>();
   for (const path of storage.paths()) {
     if (!path.startsWith(`${DIRECTORY}/`) || !path.endsWith(".log")) continue;
@@ -299,15 +251,13 @@ function checkContent(model: Model, found: readonly Found[], now: number): boole
 
 /** Reading from any offset begins with the batch that holds it or the next one; the same by time. */
 async function checkLookUps(
+  volume: LogVolume,
   log: PartitionLog,
   found: readonly Found[],
-  scheduler: VirtualScheduler,
 ): Promise<void> {
   for (let offset = log.logStartOffset; offset < log.logEndOffset; offset++) {
-    const read = await scheduler.until(Promise.resolve(log.read(offset, 1, Infinity, true)));
+    const bytes = await volume.read(log, offset, 1);
     const first = found.find(({ header }) => header.lastOffset >= offset);
-    const bytes = Buffer.concat(read.parts);
-    read.release();
     assert.equal(
       bytes.length === 0 ? undefined : batchAt(bytes, 0).baseOffset,
       first?.header.baseOffset,
@@ -323,7 +273,7 @@ async function checkLookUps(
   }
   const records = found.flatMap((one) => one.records);
   for (const timestamp of new Set(records.map((one) => one.timestamp))) {
-    const at = await scheduler.until(log.offsetForTimestamp(timestamp));
+    const at = await volume.scheduler.until(log.offsetForTimestamp(timestamp));
     const first = records.find(
       (one) => one.timestamp >= timestamp && one.offset >= log.logStartOffset,
     );
@@ -339,13 +289,13 @@ let compacted = 0;
 
 async function run(steps: readonly Step[], seed: number): Promise<void> {
   const random = seededRandom(seed);
-  const scheduler = new VirtualScheduler();
-  const storage = new MemoryStorage({
-    scheduler,
-    delay: () => random.below(3),
-    journalBlockBytes: random.below(2) === 0 ? 1 : 512,
+  const volume = unsteadyVolume(random, {
+    checkpointMs: 20,
+    cleanerBackoffMs: 10,
+    cleanerDedupeBytes: [24 * 3, 24 * 8, 1 << 16][random.below(3)] ?? 0,
+    cleanerBufferBytes: 300,
   });
-  const dedupeBytes = [24 * 3, 24 * 8, 1 << 16][random.below(3)] ?? 0;
+  const { scheduler, storage } = volume;
   let config: LogConfig = {
     ...DEFAULT_LOG_CONFIG,
     segmentBytes: 900,
@@ -358,15 +308,14 @@ async function run(steps: readonly Step[], seed: number): Promise<void> {
   const model = new Model();
   let epoch = 0;
   let value = 0;
-  let manager = await open(storage, scheduler, dedupeBytes);
-  const opened = (): Promise<PartitionLog> =>
-    scheduler.until(manager.open({ topic: "t", topicId: TOPIC_ID, partition: 0 }, config));
+  let manager = await volume.open();
+  const opened = (): Promise<PartitionLog> => volume.openLog(manager, config);
   let log = await opened();
 
   const check = async (stable: number): Promise<void> => {
     assert(log.logEndOffset >= stable, `L1: ${log.logEndOffset} of ${stable}`);
     model.batches = model.batches.filter((one) => one.end <= log.logEndOffset);
-    const found = await contentOf(log, scheduler);
+    const found = await contentOf(volume, log);
     if (checkContent(model, found, scheduler.wallNow())) compacted++;
     // L4: the newest batch of each producer is known as a repeat.
     for (const producer of [1, 2, 11, 12]) {
@@ -481,10 +430,10 @@ async function run(steps: readonly Step[], seed: number): Promise<void> {
       case "crash": {
         const stable = log.stableOffset;
         storage.crash(random);
-        manager = await open(storage, scheduler, dedupeBytes);
+        manager = await volume.open();
         log = await opened();
         storage.setInstant(true);
-        checkFiles(storage, await logFiles(storage, scheduler));
+        await checkFiles(volume);
         storage.setInstant(false);
         await check(stable);
         break;
@@ -492,7 +441,7 @@ async function run(steps: readonly Step[], seed: number): Promise<void> {
       case "restart": {
         const end = log.logEndOffset;
         await scheduler.until(manager.close());
-        manager = await open(storage, scheduler, dedupeBytes);
+        manager = await volume.open();
         log = await opened();
         await check(end);
         break;
@@ -508,12 +457,12 @@ async function run(steps: readonly Step[], seed: number): Promise<void> {
   assert.equal(manager.compaction.uncleanable, 0);
   await check(log.logEndOffset);
   await scheduler.until(manager.close());
-  checkFiles(storage, await logFiles(storage, scheduler));
+  await checkFiles(volume);
   // From the files alone, which stay as they are.
-  manager = await open(storage, scheduler, dedupeBytes, false);
+  manager = await volume.open({ cleanerEnabled: false });
   log = await opened();
   await check(log.logEndOffset);
-  await checkLookUps(log, await contentOf(log, scheduler), scheduler);
+  await checkLookUps(volume, log, await contentOf(volume, log));
 }
 
 describe("compaction", () => {

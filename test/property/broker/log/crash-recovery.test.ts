@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
-import type { LogManager, PartitionLog } from "../../../../broker/log/types.ts";
+import { DEFAULT_LOG_CONFIG } from "../../../../broker/log/log-manager.ts";
+import type { PartitionLog } from "../../../../broker/log/types.ts";
 import { ProtocolError } from "../../../../broker/errors.ts";
-import { batchAt, buildBatch, iterateBatches } from "../../../../broker/protocol/record-batch.ts";
+import { batchAt, buildBatch } from "../../../../broker/protocol/record-batch.ts";
 import { seededRandom } from "../../../../lib/random.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
-import { MemoryStorage } from "../../../support/memory-storage.ts";
+import { type LogVolume, unsteadyVolume } from "../../../support/log-volume.ts";
 import { runs } from "../../../support/runs.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 
-const TOPIC_ID = "11111111-2222-4333-8444-555555555555";
 const PARTITIONS = 2;
 
 type Step =
@@ -78,50 +75,13 @@ interface Model {
   sequence: number;
 }
 
-async function open(storage: MemoryStorage, scheduler: VirtualScheduler): Promise<LogManager> {
-  return scheduler.until(
-    openLogManager({
-      storage: storage.mount(),
-      scheduler,
-      random: seededRandom(1),
-      logger: silentLogger,
-      panic: (error) => {
-        throw error;
-      },
-      options: {
-        tailBytes: 64 * 1024,
-        extentBytes: 8 * 1024,
-        journalFileBytes: 32 * 1024,
-        checkpointMs: 50,
-        writeOutBytes: 4 * 1024,
-        checkpointBytes: 16 * 1024,
-        producerSnapshotBytes: 8 * 1024,
-      },
-    }),
-  );
-}
-
-async function contentOf(
-  log: PartitionLog,
-  scheduler: VirtualScheduler,
-): Promise<Model["batches"]> {
-  const batches: Model["batches"] = [];
-  for (let offset = log.logStartOffset; offset < log.logEndOffset;) {
-    const read = await scheduler.until(Promise.resolve(log.read(offset, 5000, Infinity, true)));
-    const bytes = Buffer.concat(read.parts);
-    read.release();
-    // The log may end in a gap; what is missing then shows in the comparison.
-    if (bytes.length === 0) break;
-    for (const batch of iterateBatches(bytes)) {
-      batches.push({
-        base: batch.baseOffset,
-        end: batch.lastOffset + 1,
-        bytes: Buffer.from(bytes.subarray(batch.position, batch.position + batch.size)),
-      });
-      offset = batch.lastOffset + 1;
-    }
-  }
-  return batches;
+async function contentOf(volume: LogVolume, log: PartitionLog): Promise<Model["batches"]> {
+  // The log may end in a gap; what is missing then shows in the comparison.
+  return (await volume.batches(log, 5000)).map(({ header, bytes }) => ({
+    base: header.baseOffset,
+    end: header.lastOffset + 1,
+    bytes,
+  }));
 }
 
 describe("log", () => {
@@ -132,13 +92,9 @@ describe("log", () => {
         fc.integer(),
         async (steps, seed) => {
           const random = seededRandom(seed);
-          const scheduler = new VirtualScheduler();
-          const storage = new MemoryStorage({
-            scheduler,
-            delay: () => random.below(3),
-            journalBlockBytes: random.below(2) === 0 ? 1 : 512,
-          });
-          let manager = await open(storage, scheduler);
+          const volume = unsteadyVolume(random, { checkpointMs: 50 });
+          const { scheduler, storage } = volume;
+          let manager = await volume.open();
           const config = { ...DEFAULT_LOG_CONFIG, segmentBytes: 10_000, indexIntervalBytes: 500 };
           const models: Model[] = Array.from({ length: PARTITIONS }, () => ({
             start: 0,
@@ -149,9 +105,7 @@ describe("log", () => {
           const logs: PartitionLog[] = [];
           const reopen = async (): Promise<void> => {
             for (let p = 0; p < PARTITIONS; p++) {
-              logs[p] = await scheduler.until(
-                manager.open({ topic: "t", topicId: TOPIC_ID, partition: p }, config),
-              );
+              logs[p] = await volume.openLog(manager, config, p);
             }
           };
           await reopen();
@@ -163,7 +117,7 @@ describe("log", () => {
                 log.logEndOffset >= (stable[p] ?? 0),
                 `L1: ${log.logEndOffset} of ${stable[p]} stable in ${p}`,
               );
-              const found = await contentOf(log, scheduler);
+              const found = await contentOf(volume, log);
               const kept = model.batches.filter((one) => one.end <= log.logEndOffset);
               assert.deepEqual(
                 found.map(({ base, end }) => [base, end]),
@@ -266,7 +220,7 @@ describe("log", () => {
               case "crash": {
                 const stable = logs.map((log) => log.stableOffset);
                 storage.crash(random);
-                manager = await open(storage, scheduler);
+                manager = await volume.open();
                 await reopen();
                 await check(stable);
                 break;
@@ -274,7 +228,7 @@ describe("log", () => {
               case "restart": {
                 const ends = logs.map((log) => log.logEndOffset);
                 await scheduler.until(manager.close());
-                manager = await open(storage, scheduler);
+                manager = await volume.open();
                 await reopen();
                 await check(ends);
                 break;

@@ -1,41 +1,24 @@
 import assert from "node:assert/strict";
-import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
 import type { LogManager, LogRead, PartitionLog } from "../../../../broker/log/types.ts";
-import { seededRandom } from "../../../../lib/random.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
 import { KIB, MIB } from "../../../../lib/units.ts";
 import { batchOf } from "../../../support/batches.ts";
-import { MemoryStorage } from "../../../support/memory-storage.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+import { LogVolume } from "../../../support/log-volume.ts";
 
 const TAIL_BYTES = 2 * MIB;
 const EXTENT_BYTES = 128 * KIB;
 
 interface World {
-  readonly scheduler: VirtualScheduler;
-  readonly storage: MemoryStorage;
+  readonly volume: LogVolume;
   readonly logs: LogManager;
   readonly log: PartitionLog;
 }
 
 async function open(): Promise<World> {
-  const scheduler = new VirtualScheduler();
-  const storage = new MemoryStorage();
-  const logs = await scheduler.until(
-    openLogManager({
-      storage: storage.mount(),
-      scheduler,
-      random: seededRandom(1),
-      logger: silentLogger,
-      panic: (error) => {
-        throw error;
-      },
-      options: { tailBytes: TAIL_BYTES, extentBytes: EXTENT_BYTES, checkpointBytes: 256 * KIB },
-    }),
-  );
-  const identity = { topic: "t", topicId: "11111111-1111-4111-8111-111111111111", partition: 0 };
-  const log = await scheduler.until(logs.open(identity, DEFAULT_LOG_CONFIG));
-  return { scheduler, storage, logs, log };
+  const volume = new LogVolume({
+    options: { tailBytes: TAIL_BYTES, extentBytes: EXTENT_BYTES, checkpointBytes: 256 * KIB },
+  });
+  const logs = await volume.open();
+  return { volume, logs, log: await volume.openLog(logs) };
 }
 
 function append(log: PartitionLog): void {
@@ -50,7 +33,8 @@ function readNow(log: PartitionLog, offset: number): LogRead {
 
 describe("log: back-pressure", () => {
   it("a reader that never ends does not stop appends, and its bytes stay as they were", async () => {
-    const { scheduler, logs, log } = await open();
+    const { volume, logs, log } = await open();
+    const { scheduler } = volume;
     append(log);
     const read = readNow(log, 0);
     const before = Buffer.concat(read.parts);
@@ -71,7 +55,8 @@ describe("log: back-pressure", () => {
     ["segments", "write"],
   ] as const) {
     it(`the intake closes while ${what} cannot keep up, and opens when they have`, async () => {
-      const { scheduler, storage, logs, log } = await open();
+      const { volume, logs, log } = await open();
+      const { scheduler, storage } = volume;
       storage.setOptions({ scheduler, delay: () => (slow === "sync" ? 400 : 200) });
       let appended = 0;
       while (logs.intake.open) {
@@ -101,7 +86,8 @@ describe("log: back-pressure", () => {
   }
 
   it("who waits when the volume turns out to be full goes on, to be refused", async () => {
-    const { scheduler, storage, logs, log } = await open();
+    const { volume, logs, log } = await open();
+    const { scheduler, storage } = volume;
     storage.setOptions({ scheduler, delay: () => 200 });
     while (logs.intake.open) append(log);
     let refused = "";
@@ -123,7 +109,8 @@ describe("log: back-pressure", () => {
   });
 
   it("once refused for want of memory, appends are taken again when the volume has caught up", async () => {
-    const { scheduler, storage, log } = await open();
+    const { volume, log } = await open();
+    const { scheduler, storage } = volume;
     storage.setOptions({ scheduler, delay: () => 500 });
     assert.throws(
       () => {

@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { DamagedError } from "../../../../broker/log/damage.ts";
-import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
-import type { LogManager, PartitionLog } from "../../../../broker/log/types.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
-import { seededRandom } from "../../../../lib/random.ts";
-import { MIB } from "../../../../lib/units.ts";
+import type { PartitionLog } from "../../../../broker/log/types.ts";
 import { batchOf, T0 } from "../../../support/batches.ts";
-import { MemoryStorage } from "../../../support/memory-storage.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+import { appendBatches, LogVolume } from "../../../support/log-volume.ts";
 
-const identity = { topic: "t", topicId: "11111111-1111-4111-8111-111111111111", partition: 0 };
 const FILE = "t-0/00000000000000000000.log";
 const BATCHES = 5;
 
@@ -21,57 +15,35 @@ function lengthOf(sizes: readonly number[]): Uint8Array {
 }
 
 describe("log: a batch that is damaged on disk", () => {
-  const scheduler = new VirtualScheduler();
-  let storage: MemoryStorage;
+  let volume: LogVolume;
   let log: PartitionLog;
   let place: DamagedError["place"] | undefined;
   const batch = (number: number): Uint8Array =>
     batchOf({ baseOffset: number, valueBytes: 100 + number, timestamp: T0 + number });
 
-  async function open(): Promise<LogManager> {
-    return await scheduler.until(
-      openLogManager({
-        storage: storage.mount(),
-        scheduler,
-        random: seededRandom(1),
-        logger: silentLogger,
-        panic: (error) => {
-          throw error;
-        },
-      }),
-    );
-  }
-
   /** @returns how many bytes there are from an offset on */
-  async function read(offset: number): Promise<number> {
-    const found = await scheduler.until(Promise.resolve(log.read(offset, MIB, Infinity, true)));
-    found.release();
-    return found.bytes;
-  }
+  const read = async (offset: number): Promise<number> => (await volume.read(log, offset)).length;
 
-  async function overwrite(position: number, bytes: Uint8Array): Promise<void> {
-    const volume = storage.mount();
-    const file = await scheduler.until(volume.open(FILE, "existing"));
-    await scheduler.until(file.write(position, [bytes]));
-    await scheduler.until(file.sync());
-    await scheduler.until(file.close());
-  }
+  const repaired = (whole: Uint8Array): Promise<boolean> => {
+    assert(place);
+    return volume.scheduler.until(log.repair(place, whole));
+  };
+
+  const overwrite = (position: number, bytes: Uint8Array): Promise<void> =>
+    volume.edit(FILE, (file) => file.write(position, [bytes]));
 
   const sizes = Array.from({ length: BATCHES }, (_, number) => batch(number).length);
   const positionOf = (number: number): number =>
     sizes.slice(0, number).reduce((sum, size) => sum + size, 0);
 
   beforeEach(async () => {
-    storage = new MemoryStorage();
-    const before = await open();
-    log = await scheduler.until(before.open(identity, DEFAULT_LOG_CONFIG));
-    for (let number = 0; number < BATCHES; number++) {
-      log.appendAsLeader(batch(number), 0, "client");
-    }
-    await scheduler.until(before.close());
+    volume = new LogVolume();
+    const before = await volume.open();
+    appendBatches(await volume.openLog(before), BATCHES, batch);
+    await volume.scheduler.until(before.close());
     // In the middle of the third batch's value.
     await overwrite(positionOf(2) + 90, Buffer.from("damage"));
-    log = await scheduler.until((await open()).open(identity, DEFAULT_LOG_CONFIG));
+    log = await volume.openLog(await volume.open());
     place = undefined;
     log.onDamage = (error) => {
       place = error.place;
@@ -88,8 +60,7 @@ describe("log: a batch that is damaged on disk", () => {
 
   it("is replaced by the same batch of another replica", async () => {
     await assert.rejects(read(2), DamagedError);
-    assert(place);
-    assert.equal(await scheduler.until(log.repair(place, batch(2))), true);
+    assert.equal(await repaired(batch(2)), true);
     assert.equal(await read(0), positionOf(5));
   });
 
@@ -106,14 +77,13 @@ describe("log: a batch that is damaged on disk", () => {
   for (const [what, wrong] of WRONG) {
     it(`is not replaced by ${what}`, async () => {
       await assert.rejects(read(2), DamagedError);
-      assert(place);
-      assert.equal(await scheduler.until(log.repair(place, wrong())), false);
+      assert.equal(await repaired(wrong()), false);
       await assert.rejects(read(2), DamagedError);
     });
   }
 
   it("is come upon by its time as well", async () => {
-    const found = scheduler.until(log.offsetForTimestamp(T0 + 2));
+    const found = volume.scheduler.until(log.offsetForTimestamp(T0 + 2));
     await assert.rejects(found, DamagedError);
     assert.deepEqual(place, { offset: 2, segment: 0, position: positionOf(2) });
   });
@@ -123,8 +93,7 @@ describe("log: a batch that is damaged on disk", () => {
       await overwrite(positionOf(1) + 8, Buffer.of(length, 0xff, 0xff, 0xff));
       await assert.rejects(read(1), DamagedError);
       assert.deepEqual(place, { offset: 1, segment: 0, position: positionOf(1) });
-      assert(place);
-      assert.equal(await scheduler.until(log.repair(place, batch(1))), true);
+      assert.equal(await repaired(batch(1)), true);
       assert.equal(await read(0), positionOf(2));
     }
   });
@@ -140,16 +109,14 @@ describe("log: a batch that is damaged on disk", () => {
       await overwrite(positionOf(number) + (number === 2 ? 23 : 8), bytes);
       await assert.rejects(read(2), DamagedError);
       assert.deepEqual(place, { offset: number, segment: 0, position: positionOf(number) });
-      assert(place);
-      assert.equal(await scheduler.until(log.repair(place, batch(number))), true);
+      assert.equal(await repaired(batch(number)), true);
       assert.equal(await read(0), positionOf(5));
     });
   }
 
   it("is left alone when its place holds a whole batch again", async () => {
     await assert.rejects(read(2), DamagedError);
-    assert(place);
     await overwrite(positionOf(2), batch(2));
-    assert.equal(await scheduler.until(log.repair(place, batch(2))), false);
+    assert.equal(await repaired(batch(2)), false);
   });
 });

@@ -1,42 +1,24 @@
 import assert from "node:assert/strict";
-import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
+import { DEFAULT_LOG_CONFIG } from "../../../../broker/log/log-manager.ts";
 import type { LogManager, PartitionLog } from "../../../../broker/log/types.ts";
 import { present } from "../../../../lib/assert.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
-import { HOUR, MIB } from "../../../../lib/units.ts";
 import { batchOf } from "../../../support/batches.ts";
-import { MemoryStorage } from "../../../support/memory-storage.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+import { LOG, LogVolume, NO_CHECKPOINT } from "../../../support/log-volume.ts";
 
-const damaged = { topic: "t", topicId: "11111111-1111-4111-8111-111111111111", partition: 0 };
-const other = { ...damaged, partition: 1 };
 const BATCHES = 10;
 
-/** A volume with two logs that was killed. `checkpointed`: all is in the segments; else all is in the journal only. */
-class Volume {
-  readonly scheduler = new VirtualScheduler();
-  readonly storage = new MemoryStorage();
-  readonly #random = seededRandom(1);
+const SIZE = batchOf({ valueBytes: 100 }).length;
 
-  open(checkpointMs = HOUR): Promise<LogManager> {
-    return this.scheduler.until(
-      openLogManager({
-        storage: this.storage.mount(),
-        scheduler: this.scheduler,
-        random: this.#random,
-        logger: silentLogger,
-        panic: (error) => {
-          throw error;
-        },
-        options: { checkpointMs, checkpointBytes: 1024 * MIB },
-      }),
-    );
+/** A volume with two logs that was killed. `checkpointed`: all is in the segments; else all is in the journal only. */
+class KilledVolume extends LogVolume {
+  constructor() {
+    super({ options: NO_CHECKPOINT });
   }
 
   async append(manager: LogManager, count: number): Promise<void> {
-    for (const identity of [damaged, other]) {
-      const log = await this.scheduler.until(manager.open(identity, DEFAULT_LOG_CONFIG));
+    for (const partition of [0, 1]) {
+      const log = await this.openLog(manager, DEFAULT_LOG_CONFIG, partition);
       for (let at = 0; at < count; at++) {
         log.appendAsLeader(batchOf({ valueBytes: 100 }), 0, "client");
         await this.scheduler.until(manager.flush());
@@ -45,7 +27,7 @@ class Volume {
   }
 
   async killed(checkpointed: boolean): Promise<string> {
-    const manager = await this.open(checkpointed ? 10 : HOUR);
+    const manager = await this.open(checkpointed ? { checkpointMs: 10 } : {});
     await this.append(manager, BATCHES);
     if (checkpointed) await this.scheduler.advance(1000);
     this.kill();
@@ -56,19 +38,13 @@ class Volume {
     this.storage.crash(seededRandom(2));
   }
 
-  async shorten(path: string, bytes: number): Promise<void> {
-    const mounted = this.storage.mount();
-    const file = await this.scheduler.until(mounted.open(path, "existing"));
-    await this.scheduler.until(file.truncate(file.size - bytes));
-    await this.scheduler.until(file.sync());
-    await this.scheduler.until(file.close());
+  shorten(path: string, bytes: number): Promise<void> {
+    return this.edit(path, (file) => file.truncate(file.size - bytes));
   }
 
-  /** Offsets of a log's records, in order, as they are served. */
+  /** Records of a log, as they are served. */
   async records(log: PartitionLog): Promise<number> {
-    const read = await this.scheduler.until(Promise.resolve(log.read(0, MIB, Infinity, true)));
-    read.release();
-    return read.bytes / batchOf({ valueBytes: 100 }).length;
+    return (await this.read(log, 0)).length / SIZE;
   }
 }
 
@@ -78,7 +54,7 @@ const SEGMENT = "t-0/00000000000000000000.log";
 const CASES: readonly {
   readonly what: string;
   readonly checkpointed: boolean;
-  readonly harm: (volume: Volume) => Promise<void> | void;
+  readonly harm: (volume: KilledVolume) => Promise<void> | void;
   /** Records that are left of the log. */
   readonly left: number;
 }[] = [
@@ -100,7 +76,7 @@ const CASES: readonly {
     what: "the length of a batch at the end of a segment",
     checkpointed: true,
     harm: ({ storage }) => {
-      storage.corrupt(SEGMENT, 8 * batchOf({ valueBytes: 100 }).length + 9);
+      storage.corrupt(SEGMENT, 8 * SIZE + 9);
     },
     left: 8,
   },
@@ -115,12 +91,12 @@ const CASES: readonly {
 describe("log: a volume that has lost what was stable on it", () => {
   for (const { what, checkpointed, harm, left } of CASES) {
     it(`counts as a new one when it has lost ${what}, and goes on with what is left`, async () => {
-      const volume = new Volume();
+      const volume = new KilledVolume();
       const storageId = await volume.killed(checkpointed);
       await harm(volume);
       const manager = await volume.open();
       assert.notEqual(manager.storageId, storageId);
-      const log = await volume.scheduler.until(manager.open(damaged, DEFAULT_LOG_CONFIG));
+      const log = await volume.openLog(manager);
       assert.equal(log.logEndOffset, left);
       assert.equal(await volume.records(log), left);
 
@@ -129,19 +105,19 @@ describe("log: a volume that has lost what was stable on it", () => {
       volume.kill();
       const again = await volume.open();
       assert.equal(again.storageId, manager.storageId);
-      const brought = present(again.get(damaged.topicId, 0), "the log is there");
+      const brought = present(again.get(LOG.topicId, 0), "the log is there");
       assert.equal(await volume.records(brought), BATCHES);
     });
   }
 
   for (const checkpointed of [false, true]) {
     it(`is the same one when nothing is wrong, ${checkpointed ? "" : "not "}checkpointed`, async () => {
-      const volume = new Volume();
+      const volume = new KilledVolume();
       const storageId = await volume.killed(checkpointed);
       const manager = await volume.open();
       assert.equal(manager.storageId, storageId);
-      assert.equal(manager.get(damaged.topicId, 0)?.logEndOffset, BATCHES);
-      assert.equal(manager.get(other.topicId, 1)?.logEndOffset, BATCHES);
+      assert.equal(manager.get(LOG.topicId, 0)?.logEndOffset, BATCHES);
+      assert.equal(manager.get(LOG.topicId, 1)?.logEndOffset, BATCHES);
     });
   }
 });

@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
 import { DamagedError } from "../../../../broker/log/damage.ts";
-import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
+import { DEFAULT_LOG_CONFIG } from "../../../../broker/log/log-manager.ts";
 import type { LogManager, PartitionLog } from "../../../../broker/log/types.ts";
 import { batchAt } from "../../../../broker/protocol/record-batch.ts";
 import { present } from "../../../../lib/assert.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
-import { seededRandom } from "../../../../lib/random.ts";
 import { MIB } from "../../../../lib/units.ts";
 import { batchOf } from "../../../support/batches.ts";
-import { MemoryStorage } from "../../../support/memory-storage.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+import { appendBatches, LogVolume, reportsOf } from "../../../support/log-volume.ts";
 
-const identity = { topic: "t", topicId: "11111111-1111-4111-8111-111111111111", partition: 0 };
 const VALUE_BYTES = 100;
 /** Records of a batch: offsets between two batches, so that a base offset can be a little wrong. */
 const COUNT = 3;
@@ -26,8 +22,7 @@ const config = { ...DEFAULT_LOG_CONFIG, segmentBytes: EACH * SIZE, indexInterval
 const MAGIC_AT = 16;
 
 describe("log: a batch whose base offset is not what was written", () => {
-  const scheduler = new VirtualScheduler();
-  let storage: MemoryStorage;
+  let volume: LogVolume;
   let manager: LogManager;
   let log: PartitionLog;
   let found: DamagedError[];
@@ -35,39 +30,22 @@ describe("log: a batch whose base offset is not what was written", () => {
     batchOf({ baseOffset: number * COUNT, valueBytes: VALUE_BYTES, count: COUNT });
 
   async function open(): Promise<void> {
-    manager = await scheduler.until(
-      openLogManager({
-        storage: storage.mount(),
-        scheduler,
-        random: seededRandom(1),
-        logger: silentLogger,
-        panic: (error) => {
-          throw error;
-        },
-      }),
-    );
-    log = await scheduler.until(manager.open(identity, config));
-    found = [];
-    log.onDamage = (error) => {
-      found.push(error);
-    };
+    manager = await volume.open();
+    log = await volume.openLog(manager, config);
+    found = reportsOf(log);
   }
 
   beforeEach(async () => {
-    storage = new MemoryStorage();
+    volume = new LogVolume();
     await open();
-    for (let number = 0; number < BATCHES; number++) {
-      log.appendAsLeader(batch(number), 0, "client");
-    }
-    await scheduler.until(manager.close());
+    appendBatches(log, BATCHES, batch);
+    await volume.scheduler.until(manager.close());
   });
 
   /** Reads all from an offset on, as a consumer does. @returns what it got that does not follow what was before it */
   async function readOn(from: number): Promise<string | undefined> {
     for (let offset = from; offset < END;) {
-      const given = await scheduler.until(Promise.resolve(log.read(offset, MIB, END, true)));
-      const bytes = Buffer.concat(given.parts);
-      given.release();
+      const bytes = await volume.read(log, offset, MIB, END);
       if (bytes.length === 0) return `nothing at ${offset}`;
       for (let at = 0; at < bytes.length; at += SIZE) {
         const { baseOffset, lastOffset, magic } = batchAt(bytes.subarray(at), 0);
@@ -88,7 +66,7 @@ describe("log: a batch whose base offset is not what was written", () => {
         if (!(error instanceof DamagedError)) throw error;
         const { place } = present(found.at(-1), "it was reported");
         const whole = batch(Math.floor(place.offset / COUNT));
-        const repaired = await scheduler.until(log.repair(place, whole));
+        const repaired = await volume.scheduler.until(log.repair(place, whole));
         if (!repaired) return `${place.offset} is not repaired`;
       }
     }
@@ -98,7 +76,7 @@ describe("log: a batch whose base offset is not what was written", () => {
   for (let number = 0; number < EACH; number++) {
     it(`is noticed, never served, and repaired (batch ${number} of a segment)`, async () => {
       for (let bit = 0; bit < 64; bit++) {
-        storage.corrupt(FILE, number * SIZE + Math.floor(bit / 8), 1 << (bit % 8));
+        volume.storage.corrupt(FILE, number * SIZE + Math.floor(bit / 8), 1 << (bit % 8));
         await open();
         for (let from = FIRST; from < FIRST + EACH * COUNT; from++) {
           const wrong = await readOn(from).catch((error: unknown) => {
@@ -109,44 +87,43 @@ describe("log: a batch whose base offset is not what was written", () => {
         }
         assert.notEqual(found.length, 0, `bit ${bit}`);
         assert.equal(await readRepaired(FIRST), undefined, `bit ${bit}`);
-        await scheduler.until(manager.close());
+        await volume.scheduler.until(manager.close());
       }
     });
   }
 
   it("is not taken for one where it is the index that is damaged", async () => {
     const index = FILE.replace(/log$/, "index");
-    const bits = 8 * present(storage.content(index), "it has an index").current.length;
+    const bits = 8 * present(volume.storage.content(index), "it has an index").current.length;
     assert.ok(bits >= 64 * (EACH - 1), "an entry a batch");
     // The last one says that the file was longer once: it is the end of the file that is damaged then.
     for (let bit = 0; bit < bits - 64; bit++) {
-      storage.corrupt(index, Math.floor(bit / 8), 1 << (bit % 8));
+      volume.storage.corrupt(index, Math.floor(bit / 8), 1 << (bit % 8));
       await open();
       for (let from = FIRST; from < FIRST + EACH * COUNT; from++) {
         assert.equal(await readOn(from), undefined, `bit ${bit}, from ${from}`);
       }
-      await scheduler.until(manager.close());
-      storage.corrupt(index, Math.floor(bit / 8), 1 << (bit % 8));
+      await volume.scheduler.until(manager.close());
+      volume.storage.corrupt(index, Math.floor(bit / 8), 1 << (bit % 8));
     }
   });
 
   it("is noticed by its magic byte, too", async () => {
-    storage.corrupt(FILE, 2 * SIZE + MAGIC_AT, 1);
+    volume.storage.corrupt(FILE, 2 * SIZE + MAGIC_AT, 1);
     await open();
     assert.equal(await readRepaired(FIRST), undefined);
     assert.equal(found.length, 1, "it was damaged");
   });
 
   it("is not cut in its place", async () => {
-    storage.corrupt(FILE, 3 * SIZE + 5, 1);
+    volume.storage.corrupt(FILE, 3 * SIZE + 5, 1);
     await open();
     const done = log.truncateTo(FIRST + 4 * COUNT);
-    for (let waited = 0; waited < 100 && !log.held; waited++) await scheduler.advance(10);
+    await volume.until(() => log.held, 1000);
     const { place } = present(found.at(-1), "it was reported");
-    assert.equal(await scheduler.until(log.repair(place, batch(EACH + 3))), true);
-    await scheduler.until(done);
+    assert.equal(await volume.scheduler.until(log.repair(place, batch(EACH + 3))), true);
+    await volume.scheduler.until(done);
     assert.equal(log.logEndOffset, FIRST + 4 * COUNT);
-    const given = await scheduler.until(Promise.resolve(log.read(FIRST, MIB, END, true)));
-    assert.equal(given.bytes, 4 * SIZE);
+    assert.equal((await volume.read(log, FIRST, MIB, END)).length, 4 * SIZE);
   });
 });

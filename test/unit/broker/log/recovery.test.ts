@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
-import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
+import { DEFAULT_LOG_CONFIG } from "../../../../broker/log/log-manager.ts";
 import { type Storage, StorageError } from "../../../../broker/log/storage.ts";
 import type { LogConfig, LogManager } from "../../../../broker/log/types.ts";
 import { present } from "../../../../lib/assert.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
 import { HOUR, KIB, MIB, type Bytes } from "../../../../lib/units.ts";
 import { batchOf, T0 } from "../../../support/batches.ts";
-import { MemoryStorage } from "../../../support/memory-storage.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+import { LOG, LogVolume } from "../../../support/log-volume.ts";
 
-const topicId = "11111111-1111-4111-8111-111111111111";
-const identity = { topic: "t", topicId, partition: 0 };
 const VALUE_BYTES = 2 * KIB;
 
 /** Of segments. */
@@ -50,14 +46,21 @@ function counted(storage: Storage, count: (path: string, bytes: Bytes) => void):
 }
 
 describe("log: recovery after a kill", () => {
-  let scheduler: VirtualScheduler;
-  let storage: MemoryStorage;
+  let volume: LogVolume;
+  let scheduler: LogVolume["scheduler"];
+  let storage: LogVolume["storage"];
   let read: Map<string, Bytes>;
 
   beforeEach(() => {
-    scheduler = new VirtualScheduler();
-    storage = new MemoryStorage();
     read = new Map();
+    volume = new LogVolume({
+      options: { producerSnapshotBytes: 64 * KIB },
+      through: (stored) =>
+        counted(stored, (path, bytes) => {
+          read.set(path, (read.get(path) ?? 0) + bytes);
+        }),
+    });
+    ({ scheduler, storage } = volume);
   });
 
   function open(
@@ -66,25 +69,7 @@ describe("log: recovery after a kill", () => {
     checkpointBytes: Bytes = 1024 * MIB,
   ): Promise<LogManager> {
     read.clear();
-    return scheduler.until(
-      openLogManager({
-        storage: counted(storage.mount(), (path, bytes) => {
-          read.set(path, (read.get(path) ?? 0) + bytes);
-        }),
-        scheduler,
-        random: seededRandom(1),
-        logger: silentLogger,
-        panic: (error) => {
-          throw error;
-        },
-        options: {
-          checkpointMs,
-          writeOutBytes,
-          checkpointBytes,
-          producerSnapshotBytes: 64 * KIB,
-        },
-      }),
-    );
+    return volume.open({ checkpointMs, writeOutBytes, checkpointBytes });
   }
 
   async function append(
@@ -93,7 +78,7 @@ describe("log: recovery after a kill", () => {
     config: LogConfig,
     producer?: number,
   ): Promise<void> {
-    const log = await scheduler.until(logs.open(identity, config));
+    const log = await volume.openLog(logs, config);
     for (let at = 0; at < count; at++) {
       const wish = producer === undefined ? {} : { producerId: producer, producerEpoch: 0 };
       const baseSequence = producer === undefined ? -1 : at;
@@ -109,6 +94,13 @@ describe("log: recovery after a kill", () => {
     await scheduler.until(logs.flush());
   }
 
+  /** Of segments. */
+  function recordsRead(): Bytes {
+    let records = 0;
+    for (const [path, bytes] of read) if (path.endsWith(".log")) records += bytes;
+    return records;
+  }
+
   for (const producer of [undefined, 7]) {
     const whose = producer === undefined ? "without" : "with";
     it(`reads no more than the ends of logs ${whose} idempotent producers`, async () => {
@@ -118,9 +110,8 @@ describe("log: recovery after a kill", () => {
       await scheduler.advance(1000);
       storage.crash(seededRandom(2));
       const again = await open(10);
-      assert.equal(again.get(topicId, 0)?.logEndOffset, 1000);
-      let records = 0;
-      for (const [path, bytes] of read) if (path.endsWith(".log")) records += bytes;
+      assert.equal(again.get(LOG.topicId, 0)?.logEndOffset, 1000);
+      const records = recordsRead();
       assert.ok(records <= 128 * KIB, `${records} bytes of 2 MiB`);
       if (producer === undefined) return;
       const repeated = batchOf({
@@ -129,15 +120,9 @@ describe("log: recovery after a kill", () => {
         producerEpoch: 0,
         baseSequence: 999,
       });
-      const result = again.get(topicId, 0)?.appendAsLeader(repeated, 0, "client");
+      const result = again.get(LOG.topicId, 0)?.appendAsLeader(repeated, 0, "client");
       assert.deepEqual([result?.duplicate, result?.baseOffset], [true, 999]);
     });
-  }
-
-  function recordsRead(): Bytes {
-    let records = 0;
-    for (const [path, bytes] of read) if (path.endsWith(".log")) records += bytes;
-    return records;
   }
 
   it("reads no more of a large active segment that was written to since the last checkpoint", async () => {
@@ -149,7 +134,7 @@ describe("log: recovery after a kill", () => {
     const size = storage.content("t-0/00000000000000000000.log")?.current.length ?? 0;
     assert.ok(size > 1019 * VALUE_BYTES, "what came last is in the segment");
     // Killed, with all that it had written.
-    const log = (await open(10)).get(topicId, 0);
+    const log = (await open(10)).get(LOG.topicId, 0);
     assert.equal(log?.logEndOffset, 1020);
     assert.ok(recordsRead() <= 128 * KIB, `${recordsRead()} bytes of 2 MiB`);
   });
@@ -159,7 +144,7 @@ describe("log: recovery after a kill", () => {
     await append(logs, 1000, DEFAULT_LOG_CONFIG);
     await scheduler.advance(1000);
     read.clear();
-    const log = await scheduler.until(logs.open(identity, DEFAULT_LOG_CONFIG));
+    const log = await volume.openLog(logs);
     await scheduler.until(log.truncateTo(990));
     assert.ok(recordsRead() <= 128 * KIB, `${recordsRead()} bytes of 2 MiB`);
     const largest = (): Promise<{ readonly offset: number } | undefined> =>
@@ -169,7 +154,7 @@ describe("log: recovery after a kill", () => {
     await scheduler.advance(1000);
     assert.equal((await largest())?.offset, 999);
     storage.crash(seededRandom(2));
-    const again = (await open(10)).get(topicId, 0);
+    const again = (await open(10)).get(LOG.topicId, 0);
     assert.equal(again?.logEndOffset, 1000);
     assert.equal((await scheduler.until(again.offsetForTimestamp(T0 + 500)))?.offset, 500);
     assert.equal((await scheduler.until(again.offsetOfMaxTimestamp()))?.offset, 999);
@@ -181,7 +166,7 @@ describe("log: recovery after a kill", () => {
     for (let start = 1; start <= 20; start++) {
       storage.crash(seededRandom(start));
       const logs = await open(HOUR);
-      assert.equal(logs.get(topicId, 0)?.stableOffset, 20);
+      assert.equal(logs.get(LOG.topicId, 0)?.stableOffset, 20);
     }
   });
 
@@ -192,7 +177,7 @@ describe("log: recovery after a kill", () => {
     for (let start = 0; start < 2; start++) {
       const logs = await open(HOUR, 8 * MIB, limit);
       await append(logs, 20, DEFAULT_LOG_CONFIG);
-      position = logs.get(topicId, 0)?.logEndOffset ?? 0;
+      position = logs.get(LOG.topicId, 0)?.logEndOffset ?? 0;
       storage.crash(seededRandom(start));
     }
     assert.equal(position, 40, "the second did not wait");
@@ -202,25 +187,25 @@ describe("log: recovery after a kill", () => {
     assert.equal(opened.length, 0);
     storage.setOptions({});
     await scheduler.advance(10_000);
-    assert.equal(present(opened[0], "it is open").get(topicId, 0)?.stableOffset, 40);
+    assert.equal(present(opened[0], "it is open").get(LOG.topicId, 0)?.stableOffset, 40);
   });
 
   it("has what it says is stable on stable storage, also of what a killed process had written only", async () => {
     for (let seed = 1; seed <= 10; seed++) {
       const logs = await open(HOUR);
-      const end = logs.get(topicId, 0)?.logEndOffset ?? 0;
+      const end = logs.get(LOG.topicId, 0)?.logEndOffset ?? 0;
       await append(logs, 5, DEFAULT_LOG_CONFIG);
-      const log = await scheduler.until(logs.open(identity, DEFAULT_LOG_CONFIG));
+      const log = await volume.openLog(logs);
       storage.setOptions({ scheduler, delay: () => HOUR });
       log.appendAsLeader(batchOf({ valueBytes: VALUE_BYTES }), 0, "client");
       await scheduler.advance(10);
       assert.equal(log.stableOffset, end + 5, "its sync does not end");
       // The checkpoint that follows does not come to its end either.
       storage.setOptions({ fault: refuseSyncs });
-      assert.equal((await open(HOUR)).get(topicId, 0)?.stableOffset, end + 6);
+      assert.equal((await open(HOUR)).get(LOG.topicId, 0)?.stableOffset, end + 6);
       storage.setOptions({});
       storage.crash(seededRandom(seed));
-      assert.equal((await open(HOUR)).get(topicId, 0)?.stableOffset, end + 6, `seed ${seed}`);
+      assert.equal((await open(HOUR)).get(LOG.topicId, 0)?.stableOffset, end + 6, `seed ${seed}`);
     }
   });
 
@@ -237,8 +222,7 @@ describe("log: recovery after a kill", () => {
     }
     storage.crash(seededRandom(2));
     await open(10);
-    let records = 0;
-    for (const [path, bytes] of read) if (path.endsWith(".log")) records += bytes;
+    const records = recordsRead();
     // Three times what is behind the last entry of the index that was not lost, or behind the snapshot.
     assert.ok(records <= 512 * KIB, `${records} bytes of 1.6 MiB`);
   });
@@ -255,7 +239,7 @@ describe("log: recovery after a kill", () => {
     await append(before, 100, config);
     storage.crash(seededRandom(3));
     const after = await open(HOUR);
-    assert.equal(after.get(topicId, 0)?.logEndOffset, 110);
+    assert.equal(after.get(LOG.topicId, 0)?.logEndOffset, 110);
     const mounted = storage.mount();
     let found = 0;
     for (const path of storage.paths().filter((one) => one.endsWith(".log"))) {

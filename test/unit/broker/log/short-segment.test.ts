@@ -1,18 +1,14 @@
 import assert from "node:assert/strict";
 import { DamagedError } from "../../../../broker/log/damage.ts";
-import { DEFAULT_LOG_CONFIG, openLogManager } from "../../../../broker/log/log-manager.ts";
+import { DEFAULT_LOG_CONFIG } from "../../../../broker/log/log-manager.ts";
 import { JournaledLog } from "../../../../broker/log/partition-log.ts";
 import type { LogManager, PartitionLog } from "../../../../broker/log/types.ts";
 import { batchAt } from "../../../../broker/protocol/record-batch.ts";
 import { present } from "../../../../lib/assert.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
-import { HOUR, MIB } from "../../../../lib/units.ts";
 import { batchOf } from "../../../support/batches.ts";
-import { MemoryStorage } from "../../../support/memory-storage.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+import { appendBatches, LogVolume, NO_CHECKPOINT, reportsOf } from "../../../support/log-volume.ts";
 
-const identity = { topic: "t", topicId: "11111111-1111-4111-8111-111111111111", partition: 0 };
 const VALUE_BYTES = 100;
 const SIZE = batchOf({ valueBytes: VALUE_BYTES }).length;
 /** Batches of one segment. */
@@ -22,8 +18,7 @@ const config = { ...DEFAULT_LOG_CONFIG, segmentBytes: EACH * SIZE };
 const FILE = "t-0/00000000000000000005.log";
 
 describe("log: a closed segment whose file was cut short", () => {
-  let scheduler: VirtualScheduler;
-  let storage: MemoryStorage;
+  let volume: LogVolume;
   let manager: LogManager;
   let log: PartitionLog;
   let found: DamagedError[];
@@ -31,46 +26,24 @@ describe("log: a closed segment whose file was cut short", () => {
     batchOf({ baseOffset: number, valueBytes: VALUE_BYTES });
 
   async function open(): Promise<void> {
-    manager = await scheduler.until(
-      openLogManager({
-        storage: storage.mount(),
-        scheduler,
-        random: seededRandom(1),
-        logger: silentLogger,
-        panic: (error) => {
-          throw error;
-        },
-        options: { checkpointMs: HOUR, checkpointBytes: 1024 * MIB },
-      }),
-    );
-    log = await scheduler.until(manager.open(identity, config));
-    found = [];
-    log.onDamage = (error) => {
-      found.push(error);
-    };
+    manager = await volume.open();
+    log = await volume.openLog(manager, config);
+    found = reportsOf(log);
   }
 
   /** Leaves so many bytes of the second segment. */
-  async function cut(bytes: number): Promise<void> {
-    const file = await scheduler.until(storage.mount().open(FILE, "existing"));
-    await scheduler.until(file.truncate(bytes));
-    await scheduler.until(file.sync());
-    await scheduler.until(file.close());
-  }
+  const cut = (bytes: number): Promise<void> => volume.edit(FILE, (file) => file.truncate(bytes));
 
   /** @returns the offsets from one on that a read is given */
-  async function read(offset: number): Promise<number> {
-    const given = await scheduler.until(Promise.resolve(log.read(offset, MIB, Infinity, true)));
-    given.release();
-    return given.bytes / SIZE;
-  }
+  const read = async (offset: number): Promise<number> =>
+    (await volume.read(log, offset)).length / SIZE;
 
   /** As the broker does it: one batch after the other, each from where the last read was refused. */
   async function repaired(from: number): Promise<number> {
     let brought = 0;
     for (let { place } = present(found.at(-1), "it was reported"); ; brought++) {
       assert.equal(place.offset, from + brought);
-      assert.equal(await scheduler.until(log.repair(place, batch(place.offset))), true);
+      assert.equal(await volume.scheduler.until(log.repair(place, batch(place.offset))), true);
       const offset = place.offset + 1;
       if (offset >= Math.min(place.until ?? 0, log.logEndOffset)) return brought + 1;
       place = { ...place, position: place.position + SIZE, offset };
@@ -78,13 +51,10 @@ describe("log: a closed segment whose file was cut short", () => {
   }
 
   beforeEach(async () => {
-    scheduler = new VirtualScheduler();
-    storage = new MemoryStorage();
+    volume = new LogVolume({ options: NO_CHECKPOINT });
     await open();
-    for (let number = 0; number < BATCHES; number++) {
-      log.appendAsLeader(batch(number), 0, "client");
-    }
-    await scheduler.until(manager.close());
+    appendBatches(log, BATCHES, batch);
+    await volume.scheduler.until(manager.close());
   });
 
   it("is read to its end when it was not", async () => {
@@ -99,15 +69,14 @@ describe("log: a closed segment whose file was cut short", () => {
     entry.writeInt32BE(EACH + 1, 0);
     entry.writeInt32BE((EACH + 1) * SIZE, 4);
     const path = FILE.replace(/log$/, "index");
-    const file = await scheduler.until(storage.mount().open(path, "existing"));
-    await scheduler.until(file.truncate(0));
-    await scheduler.until(file.write(0, [entry]));
-    await scheduler.until(file.sync());
-    await scheduler.until(file.close());
+    await volume.edit(path, async (file) => {
+      await file.truncate(0);
+      await file.write(0, [entry]);
+    });
     await open();
     assert.ok(log instanceof JournaledLog);
     const segment = present(log.segments.all[1], "the second segment");
-    await scheduler.until(segment.refuseMissing(0, segment.written));
+    await volume.scheduler.until(segment.refuseMissing(0, segment.written));
     assert.equal(segment.misses(2 * EACH), false);
     assert.equal(await read(2 * EACH - 1), 1);
     assert.deepEqual(found, []);
@@ -132,7 +101,7 @@ describe("log: a closed segment whose file was cut short", () => {
       assert.equal(await repaired(EACH + whole), EACH - whole);
       assert.equal(await read(EACH), EACH);
       assert.equal(await read(EACH + whole), EACH - whole);
-      await scheduler.until(manager.close());
+      await volume.scheduler.until(manager.close());
       await open();
       for (let offset = EACH; offset < 2 * EACH; offset++) {
         assert.equal(await read(offset), 2 * EACH - offset);
@@ -157,20 +126,23 @@ describe("log: a closed segment whose file was cut short", () => {
     await assert.rejects(read(EACH + 2), DamagedError);
     const { place } = present(found[0], "it is reported");
     for (const wrong of [batch(EACH + 3), batchOf({ baseOffset: EACH + 2, leaderEpoch: 1 })]) {
-      assert.equal(await scheduler.until(log.repair(place, wrong)), false);
+      assert.equal(await volume.scheduler.until(log.repair(place, wrong)), false);
     }
     const many = batchOf({ baseOffset: EACH + 2, valueBytes: VALUE_BYTES, count: EACH });
-    assert.equal(await scheduler.until(log.repair(place, many)), false, "reaches into the next");
+    assert.equal(
+      await volume.scheduler.until(log.repair(place, many)),
+      false,
+      "reaches into the next",
+    );
   });
 
   it("holds a truncation into it until it is repaired", async () => {
     await cut(2 * SIZE);
     await open();
     const done = log.truncateTo(EACH + 4);
-    for (let waited = 0; waited < 100 && !log.held; waited++) await scheduler.advance(10);
-    assert(log.held);
+    await volume.until(() => log.held, 1000);
     assert.equal(await repaired(EACH + 2), EACH - 2 - 1);
-    await scheduler.until(done);
+    await volume.scheduler.until(done);
     assert.equal(await read(EACH), 4);
   });
 
@@ -180,7 +152,7 @@ describe("log: a closed segment whose file was cut short", () => {
       const random = seededRandom(seed);
       await cut(2 * SIZE);
       await assert.rejects(read(EACH + 2), DamagedError);
-      storage.setOptions({ scheduler, delay: () => random.below(8) });
+      volume.storage.setOptions({ scheduler: volume.scheduler, delay: () => random.below(8) });
       const { segment } = present(found.at(-1), "it was reported").place;
       const wrong: string[] = [];
       const reader = async (): Promise<void> => {
@@ -204,10 +176,10 @@ describe("log: a closed segment whose file was cut short", () => {
           await log.repair(place, batch(offset));
         }
       };
-      await scheduler.until(Promise.all([repair(), reader(), reader(), reader()]));
+      await volume.scheduler.until(Promise.all([repair(), reader(), reader(), reader()]));
       assert.deepEqual(wrong, [], `seed ${seed}`);
-      storage.setOptions({});
-      await scheduler.until(manager.close());
+      volume.storage.setOptions({});
+      await volume.scheduler.until(manager.close());
     }
   });
 });

@@ -27,7 +27,7 @@ function fill(
 
 describe("log cleaner", () => {
   it("leaves the newest record of each key where it was", async () => {
-    const volume = await CompactedVolume.open();
+    const volume = await CompactedVolume.opened();
     const log = await volume.log();
     fill(volume, log, 20);
     await volume.commit(log);
@@ -53,7 +53,7 @@ describe("log cleaner", () => {
   });
 
   it("merges what has become small at the next run", async () => {
-    const volume = await CompactedVolume.open();
+    const volume = await CompactedVolume.opened();
     const log = await volume.log();
     fill(volume, log, 20);
     await volume.commit(log);
@@ -74,7 +74,7 @@ describe("log cleaner", () => {
 
   it("takes as many passes as its memory needs", async () => {
     for (const cleanerDedupeBytes of [24 * 3, 24 * 10, 24 * 1000]) {
-      const volume = await CompactedVolume.open({ options: { cleanerDedupeBytes } });
+      const volume = await CompactedVolume.opened({ options: { cleanerDedupeBytes } });
       const log = await volume.log();
       fill(volume, log, 6, { keys: 20 });
       await volume.commit(log);
@@ -92,7 +92,7 @@ describe("log cleaner", () => {
 
   it("goes on with logs of compressed batches, in their codec", async () => {
     for (const codec of [1, 2, 3, 4] as const) {
-      const volume = await CompactedVolume.open();
+      const volume = await CompactedVolume.opened();
       const log = await volume.log();
       for (let round = 0; round < 30; round++) {
         const value = `r${round}`.padEnd(60);
@@ -123,7 +123,7 @@ describe("log cleaner", () => {
   });
 
   it("lets tombstones go when delete.retention.ms has passed since they were compacted", async () => {
-    const volume = await CompactedVolume.open({ config: { deleteRetentionMs: 5000 } });
+    const volume = await CompactedVolume.opened({ config: { deleteRetentionMs: 5000 } });
     const log = await volume.log();
     volume.append(log, [["gone", "v"]]);
     volume.append(log, [["gone", null]]);
@@ -150,7 +150,7 @@ describe("log cleaner", () => {
   });
 
   it("goes by min.compaction.lag.ms and max.compaction.lag.ms", async () => {
-    const volume = await CompactedVolume.open({
+    const volume = await CompactedVolume.opened({
       config: { minCompactionLagMs: 1000, maxCompactionLagMs: 3000, minCleanableDirtyRatio: 1 },
     });
     const log = await volume.log();
@@ -167,7 +167,7 @@ describe("log cleaner", () => {
   });
 
   it("takes nothing above the high watermark", async () => {
-    const volume = await CompactedVolume.open();
+    const volume = await CompactedVolume.opened();
     const log = await volume.log();
     fill(volume, log, 10);
     await volume.scheduler.until(volume.manager.flush());
@@ -180,7 +180,7 @@ describe("log cleaner", () => {
   });
 
   it("deletes old segments of a log that is compacted and deleted", async () => {
-    const volume = await CompactedVolume.open({
+    const volume = await CompactedVolume.opened({
       config: { delete: true, retentionMs: 2000 },
       options: { retentionCheckMs: 100 },
     });
@@ -203,7 +203,7 @@ describe("log cleaner", () => {
     const expected = ["k0", "k1", "k2", "k3", "k4"];
     let killed = 0;
     for (let after = 0; ; after++) {
-      const volume = await CompactedVolume.open({ delayMs: 1, config: { segmentBytes: 600 } });
+      const volume = await CompactedVolume.opened({ delayMs: 1, config: { segmentBytes: 600 } });
       const log = await volume.log();
       fill(volume, log, 5);
       // Several of the small segments become one.
@@ -249,7 +249,7 @@ describe("log cleaner", () => {
   it("leaves a damaged log alone, says so once, and goes on with others", async () => {
     const errors: string[] = [];
     const logger: Logger = { ...silentLogger, error: (message) => errors.push(message) };
-    const volume = await CompactedVolume.open({ logger, options: { cleanerEnabled: false } });
+    const volume = await CompactedVolume.opened({ logger, options: { cleanerEnabled: false } });
     const damaged = await volume.log(0);
     const sound = await volume.log(1);
     fill(volume, damaged, 10);
@@ -278,7 +278,7 @@ describe("log cleaner", () => {
   });
 
   it("gives up on a full volume, leaves nothing behind, and tries again", async () => {
-    const volume = await CompactedVolume.open({ options: { cleanerEnabled: false } });
+    const volume = await CompactedVolume.opened({ options: { cleanerEnabled: false } });
     const log = await volume.log();
     fill(volume, log, 10);
     await volume.commit(log);
@@ -304,7 +304,7 @@ describe("log cleaner", () => {
   });
 
   it("keeps the room that the journal may need", async () => {
-    const volume = await CompactedVolume.open();
+    const volume = await CompactedVolume.opened();
     const log = await volume.log();
     fill(volume, log, 10);
     volume.storage.setCapacity(volume.storage.used() + 50_000);
@@ -318,7 +318,7 @@ describe("log cleaner", () => {
   });
 
   it("lets reads that are under way end on the segments that it replaces", async () => {
-    const volume = await CompactedVolume.open({ options: { cleanerEnabled: false } });
+    const volume = await CompactedVolume.opened({ options: { cleanerEnabled: false } });
     const log = await volume.log();
     fill(volume, log, 10);
     await volume.commit(log);
@@ -347,7 +347,7 @@ describe("log cleaner", () => {
   });
 
   it("lets a read in a gap go on in the segment that replaces those it has not seen", async () => {
-    const volume = await CompactedVolume.open({
+    const volume = await CompactedVolume.opened({
       config: { segmentBytes: 300 },
       options: { cleanerEnabled: false },
     });
@@ -384,7 +384,7 @@ describe("log cleaner", () => {
 
   it("stops when the log is cut, deleted or closed under it, and leaves nothing behind", async () => {
     for (const change of ["truncate", "delete", "close"] as const) {
-      const volume = await CompactedVolume.open({ delayMs: 1 });
+      const volume = await CompactedVolume.opened({ delayMs: 1 });
       const log = await volume.log();
       fill(volume, log, 30);
       await volume.commit(log);

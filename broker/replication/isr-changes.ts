@@ -5,7 +5,7 @@ import type { PartitionPlacement, PartitionSlice } from "../../cluster/partition
 import { brokers, CLUSTER_LABEL, partitionSlices } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { NotFoundError } from "../../kube/errors.ts";
-import type { Scheduler } from "../../lib/clock.ts";
+import { type Scheduler, sleep } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "../metadata/image.ts";
@@ -16,8 +16,18 @@ import type { Partition } from "./partition.ts";
 
 /** Proposals are carried out at once, and those that follow within this time together: each time reads objects. */
 const PROPOSE_SPACING_MS: Millis = 20;
-/** More slices than this are read by one list. */
+/**
+ * More slices than these, and more than this part of those that are known, are read by one list: of 2,000 that costs the API
+ * server what some hundred single reads do.
+ */
 const SINGLE_READS = 8;
+const LISTED_PART = 1 / 16;
+/**
+ * After a list others gather for so many times as long as it took: a broker that comes back is let in partition by partition,
+ * and lists one behind the other would take a core of the API server.
+ */
+const GATHER_FACTOR = 3;
+const GATHER_MAX_MS: Millis = 2000;
 
 export interface IsrChangesOptions {
   readonly self: BrokerId;
@@ -87,15 +97,18 @@ export class IsrChanges {
   }
 
   async #admit(): Promise<void> {
+    const { image, scheduler } = this.#options;
     while (this.#joining.length > 0) {
       const batch = this.#joining;
       this.#joining = [];
       const ids = new Set(batch.flatMap(({ proposal }) => proposal.add));
       const names = new Set(batch.flatMap(({ partition }) => partition.record.slice ?? []));
+      const listed = names.size > Math.max(SINGLE_READS, image.slices.size * LISTED_PART);
+      const began = scheduler.now();
       const registered = new Map<BrokerId, BrokerObject | undefined>();
       // C7: these reads come after the partition epochs that the additions are bound to.
       const [slices] = await Promise.all([
-        this.#readSlices(names),
+        listed ? this.#listSlices() : this.#readSlices(names),
         ...[...ids].map(async (id) => {
           registered.set(id, await this.#readBroker(id));
         }),
@@ -103,6 +116,10 @@ export class IsrChanges {
       for (const one of batch) {
         const placement = placementIn(slices, one.partition);
         this.#record(one, { brokers: registered, placement });
+      }
+      if (listed) {
+        const took = scheduler.now() - began;
+        await sleep(scheduler, Math.min(took * GATHER_FACTOR, GATHER_MAX_MS));
       }
     }
     // In the same turn as the look at what waits: nothing may come in between and be left.
@@ -153,17 +170,30 @@ export class IsrChanges {
     }
   }
 
-  async #readSlices(names: ReadonlySet<string>): Promise<readonly PartitionSlice[]> {
-    const { kube, namespace, clusterName, image, logger } = this.#options;
+  #readSlices(names: ReadonlySet<string>): Promise<readonly PartitionSlice[]> {
+    const { kube, namespace, store } = this.#options;
+    return this.#absorbed(() =>
+      Promise.all(
+        [...names].map((name) => store.inTurn(() => kube.get(partitionSlices, namespace, name))),
+      ),
+    );
+  }
+
+  #listSlices(): Promise<readonly PartitionSlice[]> {
+    const { kube, namespace, clusterName } = this.#options;
+    const labelSelector = `${CLUSTER_LABEL}=${clusterName}`;
+    return this.#absorbed(
+      async () => (await kube.list(partitionSlices, namespace, { labelSelector })).items,
+    );
+  }
+
+  /** What was read, known from here on; none when that could not be. */
+  async #absorbed(
+    read: () => Promise<readonly PartitionSlice[]>,
+  ): Promise<readonly PartitionSlice[]> {
+    const { image, logger } = this.#options;
     try {
-      const slices =
-        names.size > SINGLE_READS
-          ? (
-              await kube.list(partitionSlices, namespace, {
-                labelSelector: `${CLUSTER_LABEL}=${clusterName}`,
-              })
-            ).items
-          : await Promise.all([...names].map((name) => kube.get(partitionSlices, namespace, name)));
+      const slices = await read();
       for (const slice of slices) image.absorbSlice(slice);
       return slices;
     } catch (error) {

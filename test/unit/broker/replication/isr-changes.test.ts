@@ -38,7 +38,8 @@ class World {
   isAway = false;
   readonly changes: IsrChanges;
 
-  constructor() {
+  /** @param slices that are known, whoever leads their partitions */
+  constructor(slices = 0) {
     const { scheduler } = this;
     const read = async <T>(what: string, answer: () => T): Promise<T> => {
       this.reads.push(what);
@@ -60,13 +61,18 @@ class World {
           next === undefined ? { kind: "unchanged" } : { kind: "recorded", state: next },
         );
       },
+      inTurn: <T>(work: () => Promise<T>) => work(),
     } as unknown as LeadershipStore;
     this.changes = new IsrChanges({
       self: SELF,
       clusterName: "c",
       namespace: "n",
       kube,
-      image: new MetadataImage(),
+      image: {
+        slices: { size: slices },
+        absorbSlice: () => {},
+        absorbBroker: () => {},
+      } as unknown as MetadataImage,
       store,
       scheduler,
       logger: silentLogger,
@@ -172,8 +178,21 @@ describe("changes of in-sync replicas", () => {
     for (let at = 0; at < 20; at++) world.propose(`t${at}`, [2]);
     await world.scheduler.advance(5);
     for (let at = 20; at < 40; at++) world.propose(`t${at}`, [2]);
+    await world.scheduler.advance(14);
+    assert.equal(world.recorded.get("t0")?.length, 3);
+    for (let at = 40; at < 60; at++) world.propose(`t${at}`, [2]);
+    assert.deepEqual(world.reads, ["list", "get c-2"], "more gather for as long as three lists");
     await world.scheduler.advance(100);
     assert.deepEqual(world.reads, ["list", "get c-2", "list", "get c-2"]);
+    assert.ok([...world.recorded.values()].every((isr) => isr.length === 3));
+  });
+
+  it("read them one by one when they are a small part of all", async () => {
+    const world = new World(2000);
+    for (let at = 0; at < 100; at++) world.propose(`t${at}`, [2]);
+    await world.scheduler.advance(50);
+    assert.equal(world.reads.length, 101);
+    assert.ok(!world.reads.includes("list"));
     assert.ok([...world.recorded.values()].every((isr) => isr.length === 3));
   });
 

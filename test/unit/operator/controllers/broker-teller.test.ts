@@ -1,41 +1,14 @@
 import assert from "node:assert/strict";
 import type { BrokerState } from "../../../../cluster/broker.ts";
 import { API_VERSION, brokerClusters, brokers } from "../../../../cluster/resources.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
-import { seededRandom } from "../../../../lib/random.ts";
-import { createMemoryKubeApi } from "../../../../local/api/memory-kube-api.ts";
-import { ObjectStore } from "../../../../local/api/object-store.ts";
-import { createCaches } from "../../../../operator/caches.ts";
 import { startBrokerTeller } from "../../../../operator/controllers/broker-teller.ts";
 import { events } from "../../../../operator/resources/workloads.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
-
-const NAMESPACE = "default";
+import { ControllerWorld, NAMESPACE } from "../../../support/controller-world.ts";
 
 /** A cluster with one broker, whose states somebody writes. */
-class World {
-  readonly scheduler = new VirtualScheduler();
-  readonly #random = seededRandom(9);
-  readonly #store = new ObjectStore({ scheduler: this.scheduler, random: this.#random });
-  readonly kube = createMemoryKubeApi({ store: this.#store, scheduler: this.scheduler });
-  readonly #stops: (() => void)[] = [];
-
-  async start(): Promise<void> {
-    const options = {
-      kube: this.kube,
-      namespace: "",
-      scheduler: this.scheduler,
-      random: this.#random,
-      logger: silentLogger,
-      brokerImage: "forebay",
-    };
-    const caches = createCaches(options);
-    const teller = startBrokerTeller(options, caches);
-    caches.start();
-    this.#stops.push(
-      () => teller.stop(),
-      () => caches.stop(),
-    );
+class World extends ControllerWorld {
+  async begin(): Promise<void> {
+    this.start(startBrokerTeller(this.options, this.caches));
     const metadata = { name: "c", namespace: NAMESPACE };
     const common = { apiVersion: API_VERSION, metadata };
     await this.do(
@@ -53,14 +26,6 @@ class World {
         spec: { cluster: "c", id: 0 },
       }),
     );
-  }
-
-  stop(): void {
-    for (const stop of this.#stops) stop();
-  }
-
-  do<T>(promise: Promise<T>): Promise<T> {
-    return this.scheduler.until(promise);
   }
 
   async become(epoch: number, ...states: readonly BrokerState[]): Promise<void> {
@@ -88,7 +53,7 @@ describe("broker teller", () => {
 
   beforeEach(async () => {
     world = new World();
-    await world.start();
+    await world.begin();
   });
 
   afterEach(() => {

@@ -8,55 +8,22 @@ import {
   partitionSlices,
   topics,
 } from "../../../../cluster/resources.ts";
-import type { KubeApi } from "../../../../kube/api.ts";
-import { silentLogger } from "../../../../lib/logger.ts";
-import { seededRandom } from "../../../../lib/random.ts";
-import { createMemoryKubeApi, type KubeCall } from "../../../../local/api/memory-kube-api.ts";
-import { ObjectStore } from "../../../../local/api/object-store.ts";
-import { createCaches } from "../../../../operator/caches.ts";
+import type { KubeCall, KubeFault } from "../../../../local/api/memory-kube-api.ts";
 import { ShardKeeper } from "../../../../operator/controllers/shard-keeper.ts";
-import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
+import { ControllerWorld, NAMESPACE } from "../../../support/controller-world.ts";
 
-const NAMESPACE = "default";
 const CLUSTER = "c";
 const FIRST = shardName(CLUSTER, 0);
 
-/** The keeper of shards on an API in memory; slices come and go by the test's hand. */
-class World {
-  readonly scheduler = new VirtualScheduler();
-  readonly kube: KubeApi;
+/** The keeper of shards; slices come and go by the test's hand. */
+class World extends ControllerWorld {
   readonly keeper: ShardKeeper;
-  readonly #stop: () => void;
-  creations = 0;
 
-  constructor(fault?: (call: KubeCall) => { readonly delayMs?: number } | undefined) {
-    const { scheduler } = this;
-    const random = seededRandom(7);
-    const store = new ObjectStore({ scheduler, random });
-    this.kube = createMemoryKubeApi({ store, scheduler });
-    const options = {
-      kube: createMemoryKubeApi({
-        store,
-        scheduler,
-        fault: (call) => {
-          if (call.verb === "create") this.creations++;
-          return fault?.(call);
-        },
-      }),
-      namespace: "",
-      scheduler,
-      random,
-      logger: silentLogger,
-      brokerImage: "forebay",
-    };
-    const caches = createCaches(options);
-    this.keeper = new ShardKeeper(options, caches);
+  constructor(fault?: (call: KubeCall) => KubeFault | undefined) {
+    super(fault);
+    this.keeper = new ShardKeeper(this.options, this.caches);
     this.keeper.watch();
-    caches.start();
-    this.#stop = () => {
-      this.keeper.stop();
-      caches.stop();
-    };
+    this.start(this.keeper);
   }
 
   choose(slice: string, partitions: number): string {
@@ -66,9 +33,9 @@ class World {
 
   /** Records of topics' first partitions, by topic id. */
   async record(shard: string, ...topicIds: string[]): Promise<void> {
-    const found = await this.scheduler.until(this.kube.get(leadershipShards, NAMESPACE, shard));
+    const found = await this.do(this.kube.get(leadershipShards, NAMESPACE, shard));
     const partitions = Object.fromEntries(topicIds.map((id) => [recordKey(id, 0), "0/0 isr 0 #0"]));
-    await this.scheduler.until(
+    await this.do(
       this.kube.replace(
         leadershipShards,
         NAMESPACE,
@@ -79,7 +46,7 @@ class World {
   }
 
   async slice(name: string, shard: string, partitions = 1): Promise<void> {
-    await this.scheduler.until(
+    await this.do(
       this.kube.create(partitionSlices, NAMESPACE, {
         apiVersion: API_VERSION,
         kind: "PartitionSlice",
@@ -97,16 +64,12 @@ class World {
   }
 
   async remove(slice: string): Promise<void> {
-    await this.scheduler.until(this.kube.delete(partitionSlices, NAMESPACE, slice));
+    await this.do(this.kube.delete(partitionSlices, NAMESPACE, slice));
   }
 
   async shards(): Promise<string[]> {
-    const { items } = await this.scheduler.until(this.kube.list(leadershipShards, NAMESPACE));
+    const { items } = await this.do(this.kube.list(leadershipShards, NAMESPACE));
     return items.map(({ metadata }) => metadata.name);
-  }
-
-  stop(): void {
-    this.#stop();
   }
 }
 
@@ -151,11 +114,11 @@ describe("the keeper of shards", () => {
 
   it("makes a shard once, also when several topics want it at once", async () => {
     world = new World();
-    await world.scheduler.until(
+    await world.do(
       Promise.all([1, 2, 3].map(() => world.keeper.ensure(NAMESPACE, CLUSTER, FIRST))),
     );
     assert.deepEqual(await world.shards(), [FIRST]);
-    assert.equal(world.creations, 1);
+    assert.deepEqual(world.writes, [`create leadershipshards ${FIRST}`]);
   });
 
   it("makes a shard that a slice names again when somebody deletes it", async () => {
@@ -163,7 +126,7 @@ describe("the keeper of shards", () => {
     await world.slice("t-000", FIRST);
     await world.scheduler.advance(100);
     assert.deepEqual(await world.shards(), [FIRST]);
-    await world.scheduler.until(world.kube.delete(leadershipShards, NAMESPACE, FIRST));
+    await world.do(world.kube.delete(leadershipShards, NAMESPACE, FIRST));
     await world.scheduler.advance(1000);
     assert.deepEqual(await world.shards(), [FIRST]);
   });
@@ -171,7 +134,7 @@ describe("the keeper of shards", () => {
   it("gives a slice that is made again the shard that has its records, whatever room others have", async () => {
     world = new World();
     const second = shardName(CLUSTER, 1);
-    await world.scheduler.until(world.keeper.ensure(NAMESPACE, CLUSTER, second));
+    await world.do(world.keeper.ensure(NAMESPACE, CLUSTER, second));
     await world.record(second, "t-000");
     await world.scheduler.advance(100);
     assert.equal(world.choose("t-000", 6), second);
@@ -180,7 +143,7 @@ describe("the keeper of shards", () => {
 
   it("deletes no shard with records of a topic that is there, and one of topics that are gone", async () => {
     world = new World();
-    const topic = await world.scheduler.until(
+    const topic = await world.do(
       world.kube.create(topics, NAMESPACE, {
         apiVersion: API_VERSION,
         kind: "Topic",
@@ -189,11 +152,11 @@ describe("the keeper of shards", () => {
       }),
     );
     // Somebody has deleted its slice, and it is not made again for long.
-    await world.scheduler.until(world.keeper.ensure(NAMESPACE, CLUSTER, FIRST));
+    await world.do(world.keeper.ensure(NAMESPACE, CLUSTER, FIRST));
     await world.record(FIRST, topic.metadata.uid ?? "", "one that is gone");
     await world.scheduler.advance(200_000);
     assert.deepEqual(await world.shards(), [FIRST]);
-    await world.scheduler.until(world.kube.delete(topics, NAMESPACE, "t"));
+    await world.do(world.kube.delete(topics, NAMESPACE, "t"));
     await world.record(FIRST, topic.metadata.uid ?? "");
     await world.scheduler.advance(200_000);
     assert.deepEqual(await world.shards(), []);

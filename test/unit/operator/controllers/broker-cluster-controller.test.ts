@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { BrokerCluster } from "../../../../cluster/broker-cluster.ts";
-import { brokerClusters, topics } from "../../../../cluster/resources.ts";
+import { brokerClusters } from "../../../../cluster/resources.ts";
 import { ForbiddenError, ServerBusyError, UnknownOutcomeError } from "../../../../kube/errors.ts";
 import { seededRandom } from "../../../../lib/random.ts";
 import {
@@ -13,12 +12,8 @@ import {
   services,
   statefulSets,
 } from "../../../../operator/resources/workloads.ts";
-import { claims, pods } from "../../../../local/workloads.ts";
-import {
-  ClusterWorld,
-  NAMESPACE,
-  type ClusterWorldOptions,
-} from "../../../support/cluster-world.ts";
+import { claims } from "../../../../local/workloads.ts";
+import { ClusterWorld, NAMESPACE } from "../../../support/cluster-world.ts";
 
 const ALL = [
   serviceAccounts,
@@ -33,16 +28,12 @@ const ALL = [
 
 describe("BrokerCluster controller", () => {
   let world: ClusterWorld;
-  const start = (options?: ClusterWorldOptions): ClusterWorld => {
-    world = new ClusterWorld(options);
-    return world;
-  };
   afterEach(() => {
     world.stop();
   });
 
   it("makes the children of a cluster, owned by it, and says when its brokers are ready", async () => {
-    start();
+    world = new ClusterWorld();
     await world.create({ brokers: 3 });
     await world.scheduler.advance(2000);
     const { metadata, status } = await world.cluster();
@@ -80,14 +71,14 @@ describe("BrokerCluster controller", () => {
   });
 
   it("writes nothing while nothing changes", async () => {
-    start();
+    world = new ClusterWorld();
     await world.ready({ brokers: 3, config: { "num.partitions": "3" } });
     await world.scheduler.advance(600_000);
     assert.deepEqual(world.writes, []);
   });
 
   it("writes nothing when it is started again", async () => {
-    start();
+    world = new ClusterWorld();
     await world.ready({ brokers: 3, resources: { requests: { cpu: 1 } } });
     world.startOperator("forebay:1");
     await world.scheduler.advance(10_000);
@@ -95,7 +86,7 @@ describe("BrokerCluster controller", () => {
   });
 
   it("puts back children that were deleted, changed or had their labels taken", async () => {
-    start();
+    world = new ClusterWorld();
     await world.ready({ brokers: 1, config: { "num.partitions": "3" } });
     await world.do(world.kube.delete(services, NAMESPACE, "c-bootstrap"));
     const map = await world.do(world.kube.get(configMaps, NAMESPACE, "c-config"));
@@ -128,7 +119,7 @@ describe("BrokerCluster controller", () => {
   });
 
   it("changes nothing while it is paused, and says so", async () => {
-    start();
+    world = new ClusterWorld();
     await world.ready({ brokers: 1 });
     await world.change({ brokers: 3 }, { "forebay.dev/paused": "true" });
     await world.do(world.kube.delete(services, NAMESPACE, "c-bootstrap"));
@@ -142,7 +133,7 @@ describe("BrokerCluster controller", () => {
   });
 
   it("leaves the last good children when the spec is bad, and heals when it is corrected", async () => {
-    start();
+    world = new ClusterWorld();
     await world.ready({ brokers: 3 });
     const before = await world.set();
     await world.change({ brokers: 2, config: { "min.insync.replicas": "3" } });
@@ -159,7 +150,7 @@ describe("BrokerCluster controller", () => {
   });
 
   it("does not take over somebody else's object of the same name", async () => {
-    start();
+    world = new ClusterWorld();
     const foreign = {
       apiVersion: "v1",
       kind: "ConfigMap",
@@ -179,7 +170,7 @@ describe("BrokerCluster controller", () => {
 
   it("says what it may not write, and goes on when it may", async () => {
     let forbidden = true;
-    start({
+    world = new ClusterWorld({
       fault: ({ verb, resource }) =>
         forbidden && verb === "apply" && resource.plural === "services"
           ? { before: new ForbiddenError(403, "Forbidden", "exceeded quota") }
@@ -196,7 +187,7 @@ describe("BrokerCluster controller", () => {
 
   it("gets there although calls fail before or after they take effect", async () => {
     const random = seededRandom(3);
-    start({
+    world = new ClusterWorld({
       fault: () => {
         const chance = random.next();
         if (chance < 0.15) return { before: new ServerBusyError(500, "InternalError", "no") };
@@ -214,7 +205,7 @@ describe("BrokerCluster controller", () => {
   });
 
   it("leaves a cluster that is going away alone, and its volumes behind", async () => {
-    start();
+    world = new ClusterWorld();
     await world.ready({ brokers: 1 });
     await world.do(world.kube.delete(brokerClusters, NAMESPACE, "c"));
     await world.scheduler.advance(10_000);
@@ -228,7 +219,7 @@ describe("BrokerCluster controller", () => {
 
   describe("number of brokers", () => {
     it("takes brokers away only when no partition is on them any more", async () => {
-      start();
+      world = new ClusterWorld();
       await world.ready({ brokers: 5 });
       await world.topic("t", [
         [0, 1, 3],
@@ -259,7 +250,7 @@ describe("BrokerCluster controller", () => {
     });
 
     it("names the topics that have more replicas than there would be brokers", async () => {
-      start();
+      world = new ClusterWorld();
       await world.ready({ brokers: 3 });
       await world.topic("wide", [[0, 1, 2]]);
       await world.change({ brokers: 2 });
@@ -269,7 +260,7 @@ describe("BrokerCluster controller", () => {
 
     it("takes nothing away for a wish that is no longer the newest", async () => {
       let late = false;
-      start({
+      world = new ClusterWorld({
         fault: ({ verb, resource }) =>
           late && verb === "watch" && resource.plural === "brokerclusters"
             ? { delayMs: 5000 }
@@ -285,7 +276,7 @@ describe("BrokerCluster controller", () => {
     });
 
     it("adds brokers at once", async () => {
-      start();
+      world = new ClusterWorld();
       await world.ready({ brokers: 1 });
       await world.change({ brokers: 3 });
       await world.scheduler.advance(2000);
@@ -295,196 +286,9 @@ describe("BrokerCluster controller", () => {
     });
   });
 
-  describe("rolling restart", () => {
-    it("restarts all brokers one by one, the controller's last, when the configuration changes", async () => {
-      start();
-      await world.ready({ brokers: 3 });
-      await world.controller(2);
-      await world.topic("t", [
-        [0, 1, 2],
-        [1, 2, 0],
-        [2, 0, 1],
-      ]);
-      world.fakes.leastReady = 3;
-      await world.change({ config: { "num.partitions": "4" } });
-      await world.scheduler.advance(30);
-      assert.equal(await world.conditions(), "Reconciling RollingRestart");
-      await world.scheduler.advance(10_000);
-      assert.deepEqual(world.fakes.restarts, [1, 0, 2]);
-      assert.equal(world.fakes.leastReady, 2);
-      assert.equal(await world.conditions(), "Ready BrokersReady");
-    });
-
-    it("waits for replicas to be back in sync", async () => {
-      start();
-      await world.ready({ brokers: 3 });
-      await world.topic("t", [[0, 1, 2]], { minInSyncReplicas: 1 });
-      world.fakes.lagging.add(2);
-      await world.change({}, { "forebay.dev/restart": "now" });
-      await world.scheduler.advance(60_000);
-      assert.deepEqual(world.fakes.restarts, [2]);
-      assert.equal(await world.conditions(), "Reconciling RollingRestart");
-      assert.equal(
-        await world.message("Reconciling"),
-        "brokers 0, 1 are still to be restarted; 1 replicas on restarted brokers are not in sync, for example that of t-0 on broker 2",
-      );
-      world.fakes.lagging.clear();
-      await world.inSync("t", [[0, 1, 2]]);
-      await world.scheduler.advance(10_000);
-      assert.deepEqual(world.fakes.restarts, [2, 1, 0]);
-      assert.equal(await world.conditions(), "Ready BrokersReady");
-    });
-
-    it("leaves brokers that a partition cannot do without until it can", async () => {
-      start();
-      await world.ready({ brokers: 4 });
-      await world.topic("t", [[0, 1, 2]]);
-      await world.inSync("t", [[0, 1]]);
-      world.fakes.lagging.add(2);
-      await world.change({ image: "forebay:2" });
-      await world.scheduler.advance(10_000);
-      assert.deepEqual(world.fakes.restarts, [3, 2]);
-      await world.inSync("t", [[0, 1, 2]]);
-      await world.scheduler.advance(10_000);
-      assert.deepEqual(world.fakes.restarts, [3, 2, 1, 0]);
-    });
-
-    it("names topics with one replica before it restarts their brokers all the same", async () => {
-      const before: Promise<BrokerCluster>[] = [];
-      start({
-        fault: ({ verb, resource }) => {
-          // Read before the pod is deleted.
-          if (verb === "delete" && resource.plural === "pods") {
-            before.push(world.kube.get(brokerClusters, NAMESPACE, "c"));
-          }
-          return undefined;
-        },
-      });
-      await world.ready({ brokers: 2 });
-      await world.topic("single", [[1], [0]], { replicas: 1 });
-      await world.change({ config: { "num.partitions": "4" } });
-      const first = await world.do(before[0] ?? Promise.reject(new Error("nothing was deleted")));
-      const named = first.status?.conditions?.find(({ type }) => type === "RestartInterrupts");
-      assert.match(named?.message ?? "", /^2 partitions .*: single \(2\); /);
-      await world.scheduler.advance(10_000);
-      assert.deepEqual(world.fakes.restarts, [1, 0]);
-      assert.equal(
-        await world.conditions(),
-        "Ready BrokersReady, RestartInterrupts TooFewReplicas",
-      );
-      assert((await world.events()).some((event) => event.startsWith("RestartInterrupts: ")));
-    });
-
-    it("names topics that would not survive it also while none is under way", async () => {
-      start();
-      await world.ready({ brokers: 3 });
-      await world.topic("single", [[1], [0]], { replicas: 1 });
-      await world.topic("triple", [[0, 1, 2]]);
-      await world.scheduler.advance(5_000);
-      const message = await world.message("RestartInterrupts");
-      assert.match(message ?? "", /^2 partitions .*: single \(2\); give them a replica more$/);
-      assert.equal(
-        await world.conditions(),
-        "Ready BrokersReady, RestartInterrupts TooFewReplicas",
-      );
-      world.writes.length = 0;
-      await world.scheduler.advance(60_000);
-      assert.deepEqual(world.writes, []);
-      await world.do(world.kube.delete(topics, NAMESPACE, "single"));
-      await world.scheduler.advance(5_000);
-      assert.equal(await world.message("RestartInterrupts"), undefined);
-    });
-
-    it("heals when an image that cannot be run is corrected", async () => {
-      start({ runs: ({ spec }) => spec.containers[0]?.image !== "bad" });
-      await world.ready({ brokers: 3 });
-      await world.topic("t", [[0, 1, 2]]);
-      await world.change({ image: "bad" });
-      await world.scheduler.advance(60_000);
-      assert.deepEqual(world.fakes.restarts, [2], "the others stay as long as it is not ready");
-      assert.match((await world.message("Reconciling")) ?? "", /c-2: ImagePullBackOff/);
-      await world.change({ image: "good" });
-      await world.scheduler.advance(60_000);
-      assert.deepEqual(world.fakes.restarts, [2, 2, 1, 0]);
-      assert.equal(await world.conditions(), "Ready BrokersReady");
-    });
-
-    it("heals a new cluster none of whose brokers could run", async () => {
-      start({ runs: ({ spec }) => spec.containers[0]?.image !== "bad" });
-      await world.create({ brokers: 3, image: "bad" });
-      await world.scheduler.advance(10_000);
-      assert.equal(await world.conditions(), "Reconciling BrokersNotReady");
-      await world.change({ image: "good" });
-      await world.scheduler.advance(10_000);
-      assert.equal(await world.conditions(), "Ready BrokersReady");
-    });
-
-    it("restarts nothing when the operator is another version, until it is told to", async () => {
-      start({ image: "forebay:1" });
-      await world.ready({ brokers: 3 });
-      world.startOperator("forebay:2");
-      await world.scheduler.advance(60_000);
-      assert.deepEqual(world.fakes.restarts, []);
-      assert.equal(
-        await world.conditions(),
-        "Ready BrokersReady, UpgradeAvailable OperatorChanged",
-      );
-      assert.match(
-        (await world.message("UpgradeAvailable")) ?? "",
-        /image forebay:2 where forebay:1 runs/,
-      );
-      await world.change({ brokers: 4 });
-      await world.scheduler.advance(10_000);
-      assert.deepEqual(world.fakes.restarts, [], "another number of brokers is no reason either");
-      await world.change({}, { "forebay.dev/restart": "1" });
-      await world.scheduler.advance(60_000);
-      assert.deepEqual(world.fakes.restarts, [3, 2, 1, 0]);
-      assert.equal(await world.conditions(), "Ready BrokersReady");
-      const images = (await world.pods()).map(({ spec }) => spec.containers[0]?.image);
-      assert.deepEqual(images, ["forebay:2", "forebay:2", "forebay:2", "forebay:2"]);
-    });
-
-    it("undoes a change of the pods by somebody else without leaving the kept template", async () => {
-      start({ image: "forebay:1" });
-      await world.ready({ brokers: 1 });
-      world.startOperator("forebay:2");
-      await world.scheduler.advance(1000);
-      const before = await world.set();
-      const { template } = before.spec;
-      await world.do(
-        world.kube.replace(statefulSets, NAMESPACE, {
-          ...before,
-          spec: {
-            ...before.spec,
-            template: { ...template, spec: { ...template.spec, terminationGracePeriodSeconds: 1 } },
-          },
-        }),
-      );
-      await world.scheduler.advance(5000);
-      assert.deepEqual((await world.set()).spec.template, template);
-    });
-
-    it("does not restart a pod that is another one than was looked at", async () => {
-      let swap = true;
-      start({
-        fault: ({ verb, resource }) => {
-          if (!swap || verb !== "delete" || resource.plural !== "pods") return undefined;
-          swap = false;
-          return { delayMs: 2000 };
-        },
-      });
-      await world.ready({ brokers: 1 });
-      await world.change({ image: "forebay:2" });
-      await world.scheduler.advance(100);
-      await world.do(world.kube.delete(pods, NAMESPACE, "c-0"));
-      await world.scheduler.advance(20_000);
-      assert.deepEqual(world.fakes.restarts, [0], "the pod that came meanwhile is left alone");
-    });
-  });
-
   describe("volumes", () => {
     it("grow one by one, and those of brokers that come later too", async () => {
-      start();
+      world = new ClusterWorld();
       await world.ready({ brokers: 1, storage: { size: "10Gi" } });
       await world.change({ brokers: 2, storage: { size: "20Gi" } });
       await world.scheduler.advance(5000);
@@ -494,7 +298,7 @@ describe("BrokerCluster controller", () => {
     });
 
     it("cannot shrink", async () => {
-      start();
+      world = new ClusterWorld();
       await world.ready({ brokers: 1, storage: { size: "10Gi" } });
       await world.change({ storage: { size: "5Gi" } });
       await world.scheduler.advance(5000);
@@ -505,7 +309,7 @@ describe("BrokerCluster controller", () => {
     });
 
     it("that may not grow are told of", async () => {
-      start({
+      world = new ClusterWorld({
         fault: ({ verb, resource }) =>
           verb === "jsonPatch" && resource.plural === claims.plural
             ? { before: new ForbiddenError(403, "Forbidden", "must support resize") }

@@ -11,6 +11,7 @@ import {
 } from "../../../../broker/protocol/messages/alter-partition-reassignments.ts";
 import {
   electLeadersRequest,
+  type ElectLeadersResponse,
   electLeadersResponse,
 } from "../../../../broker/protocol/messages/elect-leaders.ts";
 import {
@@ -146,6 +147,13 @@ describe("alter partition reassignments", () => {
 });
 
 describe("elect leaders", () => {
+  const elect = (
+    world: HandlerWorld,
+    version: number,
+    asked: Parameters<typeof electLeadersRequest.encode>[0],
+  ): Promise<ElectLeadersResponse> =>
+    ask(world, handleElectLeaders, electLeadersRequest, electLeadersResponse, version, asked);
+
   function elections(world: HandlerWorld): string[] {
     const asked: string[] = [];
     world.extra = {
@@ -162,18 +170,8 @@ describe("elect leaders", () => {
   it("answers all that were named", async () => {
     const world = worldOf();
     const asked = elections(world);
-    const answer = await ask(
-      world,
-      handleElectLeaders,
-      electLeadersRequest,
-      electLeadersResponse,
-      2,
-      {
-        electionType: 1,
-        topicPartitions: [{ topic: "a", partitions: [0, 1, 1] }],
-        timeoutMs: 100,
-      },
-    );
+    const topicPartitions = [{ topic: "a", partitions: [0, 1, 1] }];
+    const answer = await elect(world, 2, { electionType: 1, topicPartitions, timeoutMs: 100 });
     assert.deepEqual(asked, ["a-0 1", "a-1 1"]);
     assert.deepEqual(
       answer.replicaElectionResults[0]?.partitionResult.map(({ partitionId, errorCode }) => [
@@ -190,17 +188,7 @@ describe("elect leaders", () => {
   it("answers of all partitions those that needed it", async () => {
     const world = worldOf();
     const asked = elections(world);
-    const answer = await ask(
-      world,
-      handleElectLeaders,
-      electLeadersRequest,
-      electLeadersResponse,
-      0,
-      {
-        topicPartitions: null,
-        timeoutMs: 100,
-      },
-    );
+    const answer = await elect(world, 0, { topicPartitions: null, timeoutMs: 100 });
     assert.equal(asked.length, 4);
     assert.deepEqual(
       answer.replicaElectionResults.map(({ topic, partitionResult }) => [
@@ -217,7 +205,7 @@ describe("elect leaders", () => {
   it("refuses a kind of election that does not exist", async () => {
     const world = worldOf();
     elections(world);
-    const request = ask(world, handleElectLeaders, electLeadersRequest, electLeadersResponse, 2, {
+    const request = elect(world, 2, {
       electionType: 2,
       topicPartitions: [],
     });

@@ -32,6 +32,9 @@ export class MetadataWatcher {
   readonly #scheduler: Scheduler;
   readonly #logger: Logger;
   readonly #stale = new Map(TOLD_KINDS.map((kind) => [kind, new StaleWatch()]));
+  #lookedAt: Millis = 0;
+  /** How long this process has been there to read. */
+  #awake: Millis = 0;
   #stopped = false;
 
   constructor(options: {
@@ -136,9 +139,13 @@ export class MetadataWatcher {
   #look(): void {
     if (this.#stopped) return;
     const now = this.#scheduler.now();
+    // A process that stands still, or has much to do, has not read yet what its watches brought meanwhile.
+    this.#awake += Math.min(now - this.#lookedAt, 2 * STALE_WATCH_LOOK_MS);
+    this.#lookedAt = now;
     const stale = TOLD_KINDS.filter((kind) => {
       const position = versionNumber(this.#told[kind].newest);
-      return this.#stale.get(kind)?.look(position, this.#image.newest[kind], now) === true;
+      const known = this.#image.newest[kind];
+      return this.#stale.get(kind)?.look(position, known, this.#awake) === true;
     });
     if (stale.length > 0) {
       this.#logger.warn("watches bring nothing: listing again", { stale });

@@ -59,6 +59,8 @@ describe("a watch that brings nothing", () => {
     readonly image: MetadataImage;
     readonly watcher: MetadataWatcher;
     readonly silence: () => void;
+    /** The process stands still for so long: it runs nothing meanwhile. */
+    readonly stand: (ms: number) => void;
   }
 
   /** A watcher that has listed what there is; on being silenced its watches bring nothing any more. */
@@ -77,12 +79,18 @@ describe("a watch that brings nothing", () => {
       });
     const kube = { list: api.list.bind(api), watch } as unknown as KubeApi;
     const image = new MetadataImage();
+    let stoodMs = 0;
     const watcher = new MetadataWatcher({
       kube,
       namespace: "default",
       clusterName: "c",
       image,
-      scheduler,
+      scheduler: {
+        now: () => scheduler.now() + stoodMs,
+        wallNow: () => scheduler.wallNow() + stoodMs,
+        after: scheduler.after.bind(scheduler),
+        soon: scheduler.soon.bind(scheduler),
+      },
       random: seededRandom(2),
       logger: silentLogger,
       onLease: () => undefined,
@@ -95,7 +103,10 @@ describe("a watch that brings nothing", () => {
     const silence = (): void => {
       silent = true;
     };
-    return { scheduler, store, image, watcher, silence };
+    const stand = (ms: number): void => {
+      stoodMs += ms;
+    };
+    return { scheduler, store, image, watcher, silence, stand };
   }
 
   const metadata = { namespace: "default", labels: { [CLUSTER_LABEL]: "c" } };
@@ -162,6 +173,20 @@ describe("a watch that brings nothing", () => {
     image.heardOf({ topics: Number(made.metadata.resourceVersion) });
     await scheduler.advance(1500);
     assert.equal(config(), "1");
+    watcher.stop();
+  });
+
+  it("is not one whose process stood still, or was too busy to read it", async () => {
+    const { scheduler, store, image, watcher, silence, stand } = await world();
+    silence();
+    const made = store.create(leadershipShards, "default", shardOf("c", {}));
+    image.heardOf({ shards: Number(made.metadata.resourceVersion) });
+    await scheduler.advance(300);
+    stand(10_000);
+    await scheduler.advance(300);
+    assert.equal(image.shards.size, 0, "not listed for that");
+    await scheduler.advance(1000);
+    assert.equal(image.shards.size, 1);
     watcher.stop();
   });
 

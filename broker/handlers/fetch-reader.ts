@@ -144,7 +144,8 @@ export class FetchReader {
         : Infinity,
     );
     this.starved = false;
-    const reads: Reads = { looking: this.#next ?? this.#toLookAt(), found: [], left, next: 0 };
+    const looking = this.#next ?? this.#toLookAt();
+    const reads: Reads = { looking, found: [], hasSome: false, left, next: 0 };
     this.#next = undefined;
     try {
       const reading = this.#readOn(reads);
@@ -181,8 +182,7 @@ export class FetchReader {
     while (reads.next < looking.length) {
       const asked = looking[reads.next++];
       if (asked === undefined) break;
-      const reading =
-        this.#refused.get(asked) ?? this.#read(asked, reads.left, !hasSome(reads.found));
+      const reading = this.#refused.get(asked) ?? this.#read(asked, reads.left, !reads.hasSome);
       if (reading instanceof Promise) return reading;
       this.#take(reads, reading);
     }
@@ -191,7 +191,9 @@ export class FetchReader {
 
   #take(reads: Reads, one: Found): void {
     reads.found = appended(reads.found, one);
-    reads.left -= one.read?.bytes ?? 0;
+    const bytes = one.read?.bytes ?? 0;
+    reads.hasSome ||= bytes > 0;
+    reads.left -= bytes;
     this.#scope.moves?.owe(keyOfPartition(one.asked), hasNews(one));
   }
 
@@ -334,12 +336,10 @@ function refusal(asked: FetchPartition, error: unknown): Found {
 interface Reads {
   readonly looking: readonly FetchPartition[];
   found: Found[];
+  /** One of them has records. */
+  hasSome: boolean;
   /** Bytes that may yet be read. */
   left: number;
   /** The partition to be read next. */
   next: number;
-}
-
-function hasSome(found: readonly Found[]): boolean {
-  return found.some(({ read }) => (read?.bytes ?? 0) > 0);
 }

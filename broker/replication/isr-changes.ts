@@ -113,8 +113,9 @@ export class IsrChanges {
           registered.set(id, await this.#readBroker(id));
         }),
       ]);
+      const byTopic = Map.groupBy(slices, ({ spec }) => spec.topicId);
       for (const one of batch) {
-        const placement = placementIn(slices, one.partition);
+        const placement = placementIn(byTopic.get(one.partition.topicId), one.partition);
         this.#record(one, { brokers: registered, placement });
       }
       if (listed) {
@@ -204,12 +205,12 @@ export class IsrChanges {
 }
 
 function placementIn(
-  slices: readonly PartitionSlice[],
-  { topicId, partition }: Partition,
+  slices: readonly PartitionSlice[] = [],
+  { partition }: Partition,
 ): PartitionPlacement | undefined {
   for (const { spec } of slices) {
     const found = spec.partitions[partition - spec.firstPartition];
-    if (spec.topicId === topicId && found !== undefined) return found;
+    if (found !== undefined) return found;
   }
   return undefined;
 }

@@ -155,12 +155,11 @@ export class ReplicaManager implements Replicas {
   }
 
   /** Proposes the change of the ISR that is due, if one is. */
-  considerIsr(partition: Partition): void {
+  considerIsr(partition: Partition, now = this.#environment.scheduler.now()): void {
     const leader = partition.leaderReplica;
     if (leader === undefined || leader.hasPending) return;
-    const { scheduler } = this.#environment;
     const proposal = leader.propose(
-      scheduler.now(),
+      now,
       this.#config.replicaLagTimeMaxMs,
       (id, epoch) => {
         const broker = this.#image.brokers.get(id);
@@ -320,7 +319,7 @@ export class ReplicaManager implements Replicas {
     const now = this.#environment.scheduler.now();
     for (const partition of this.#partitions.values()) {
       partition.expire(now);
-      if (partition.isLeader) this.considerIsr(partition);
+      if (partition.isLeader) this.considerIsr(partition, now);
     }
     this.#environment.scheduler.after(TICK_MS, () => {
       this.#tick();

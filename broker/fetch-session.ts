@@ -45,8 +45,11 @@ export interface FetchAsker {
   /** The request names topics by id (version 13 and later, KIP-516). */
   readonly topicIds: boolean;
   readonly now: Millis;
-  /** Of a replica: its session is told what moves, so that a fetch need not look at all that is at rest. */
-  readonly watch?: WatchPartition;
+  /**
+   * Of a replica: its session is told what moves, so that a fetch need not look at all that is at rest, but for each time
+   * that so long has passed.
+   */
+  readonly follows?: { readonly watch: WatchPartition; readonly allAfterMs: Millis };
 }
 
 interface Session {
@@ -138,7 +141,18 @@ export class FetchSessionCache {
       this.#remove(session);
       throw new ProtocolError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
     }
-    return { ...scopeOf(session), partitions: [...session.partitions.values()], incremental: true };
+    const all = (): readonly FetchPartition[] => [...session.partitions.values()];
+    if (session.moves === undefined) {
+      return { ...scopeOf(session), partitions: all(), incremental: true };
+    }
+    // Most of a replica's fetches look at few of its thousands.
+    return {
+      ...scopeOf(session),
+      get partitions() {
+        return all();
+      },
+      incremental: true,
+    };
   }
 
   #create(asked: readonly FetchPartition[], asker: FetchAsker): Session | undefined {
@@ -147,8 +161,9 @@ export class FetchSessionCache {
     if (!this.#makeRoom(partitions.size, asker)) return undefined;
     let id = 0;
     while (id === 0 || this.#sessions.has(id)) id = 1 + this.#random.below(MAX_EPOCH - 1);
-    const { privileged, topicIds, now, watch } = asker;
-    const moves = watch === undefined ? undefined : new SessionMoves(watch);
+    const { privileged, topicIds, now, follows } = asker;
+    const moves =
+      follows === undefined ? undefined : new SessionMoves(follows.watch, follows.allAfterMs);
     for (const [key, one] of partitions) moves?.asked(key, one);
     const session: Session = {
       id,

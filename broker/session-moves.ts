@@ -8,15 +8,13 @@ export type WatchPartition = (
   listener: () => void,
 ) => () => void;
 
-/** All partitions of a session are looked at again after this long, whatever was heard of them. */
-const ALL_AFTER_MS: Millis = 250;
-
 /**
  * Which partitions of a follower's fetch session have moved, or have something that the follower was not told yet. A
  * broker leads thousands that are at rest: what a fetch costs goes by those that are not. (core)
  */
 export class SessionMoves {
   readonly #watch: WatchPartition;
+  readonly #allAfterMs: Millis;
   /** By key of the session: how to stop watching. */
   readonly #stops = new Map<string, () => void>();
   /** Since they were looked at last. */
@@ -28,8 +26,10 @@ export class SessionMoves {
   #allAt: Millis = -Infinity;
   #ended = false;
 
-  constructor(watch: WatchPartition) {
+  /** @param allAfterMs all partitions are looked at again after this long, whatever was heard of them */
+  constructor(watch: WatchPartition, allAfterMs: Millis) {
     this.#watch = watch;
+    this.#allAfterMs = allAfterMs;
   }
 
   /** Something has moved since it was looked at last. */
@@ -57,7 +57,7 @@ export class SessionMoves {
 
   /** Whether it is time to look at all partitions: what moves without a sign is found then, and lag is counted anew. */
   allDue(now: Millis): boolean {
-    if (now - this.#allAt < ALL_AFTER_MS) return false;
+    if (now - this.#allAt < this.#allAfterMs) return false;
     this.#allAt = now;
     this.#moved.clear();
     return true;

@@ -13,10 +13,10 @@ import type { KubeApi, Resource } from "../../kube/api.ts";
 import { NotFoundError } from "../../kube/errors.ts";
 import { createInformer, type Informer } from "../../kube/informer.ts";
 import type { KubeObject } from "../../kube/objects.ts";
-import { realScheduler } from "../../lib/clock.ts";
+import { realScheduler, sleep } from "../../lib/clock.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { systemRandom } from "../../lib/random.ts";
-import { MINUTE } from "../../lib/units.ts";
+import { MINUTE, SECOND } from "../../lib/units.ts";
 import { configMaps, services } from "../../operator/resources/workloads.ts";
 import { changeObject } from "../../test/support/change-object.ts";
 import { eventually } from "../../test/support/local-cluster.ts";
@@ -57,6 +57,8 @@ export interface ControlPlaneFigures {
 const CREATORS = 16;
 const PARTITIONS = 6;
 const LIMIT_MS = 10 * MINUTE;
+/** What follows from making so many topics, as events and statuses, is over by then. */
+const REST_MS = 20 * SECOND;
 
 /** Many topics in one cluster: how long until they are Ready, until drift is repaired, until a lost broker's leaders are others. */
 export async function controlPlane(
@@ -124,6 +126,7 @@ export async function controlPlane(
     say(`one partition more Ready in ${growSeconds.toFixed(2)} s`);
     await whole(slices, shards, count);
 
+    await sleep(realScheduler, REST_MS);
     const failover = await lose(world, shards);
     say(
       `${failover.leaderships} leaderships of a killed broker: the first moved after ${failover.firstMs.toFixed(0)} ms, all after ${failover.failoverMs.toFixed(0)} ms, ${failover.failoverWrites} changes of shards`,

@@ -110,8 +110,8 @@ export class FetchReader {
 
   /** All partitions; of a follower's session those of which there may be something to say. */
   #toLookAt(): readonly FetchPartition[] {
-    const { moves, at, partitions } = this.#scope;
-    if (moves === undefined) return partitions;
+    const { moves, at } = this.#scope;
+    if (moves === undefined) return this.#scope.partitions;
     return moves.take().flatMap((key) => at?.(key) ?? []);
   }
 

@@ -1,7 +1,11 @@
 import type { FetchScope } from "../fetch-session.ts";
 import type { FetchRequest } from "../protocol/messages/fetch.ts";
+import type { Millis } from "../../lib/units.ts";
 import type { RequestContext } from "./handler.ts";
 
+/** What moves without a sign is found at the latest then, and a follower at rest is known not to lag. */
+const ALL_AFTER_MAX_MS: Millis = 1000;
+const LOOKS_PER_LAG = 4;
 /** First version that names topics by id (KIP-516). */
 const TOPIC_IDS = 13;
 
@@ -15,7 +19,7 @@ export function fetchScope(
   replicaId: number,
   version: number,
 ): FetchScope {
-  const { fetchSessions, replicas, environment } = services;
+  const { fetchSessions, replicas, environment, config } = services;
   const topicIds = version >= TOPIC_IDS;
   const isFollowed = replicaId >= 0 && topicIds && connection !== undefined;
   const scope = fetchSessions.resolve(request, {
@@ -24,8 +28,11 @@ export function fetchScope(
     now: environment.scheduler.now(),
     ...(isFollowed
       ? {
-          watch: (topicId, partition, listener) =>
-            replicas.onProgress(topicId, partition, listener),
+          follows: {
+            watch: (topicId, partition, listener) =>
+              replicas.onProgress(topicId, partition, listener),
+            allAfterMs: Math.min(ALL_AFTER_MAX_MS, config.replicaLagTimeMaxMs / LOOKS_PER_LAG),
+          },
         }
       : {}),
   });

@@ -2,6 +2,7 @@ import { replicaCount } from "../../cluster/assignments.ts";
 import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
 import { isDismissed, restart } from "../../cluster/partition-change.ts";
 import { ListenerList } from "../../lib/listener-list.ts";
+import type { Millis } from "../../lib/units.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { BrokerEnvironment } from "../environment.ts";
 import type { LogManager } from "../log/types.ts";
@@ -19,6 +20,8 @@ import { ReplicaFetcher } from "./replica-fetcher.ts";
 import type { LeadershipListener, Replicas } from "./types.ts";
 
 const TICK_MS = 100;
+/** Changes of the ISR are considered at each sign; those that come with time alone, as lag, are found within this. */
+const CONSIDER_MS: Millis = 500;
 
 const NO_CONFIG: ReadonlyMap<string, string> = new Map();
 
@@ -47,6 +50,7 @@ export class ReplicaManager implements Replicas {
     ReadonlyMap<string, string>,
     { readonly replicas: number; readonly config: EffectiveTopicConfig }
   >();
+  #consideredAt: Millis = -Infinity;
   #stopped = false;
 
   constructor(options: {
@@ -158,17 +162,13 @@ export class ReplicaManager implements Replicas {
   considerIsr(partition: Partition, now = this.#environment.scheduler.now()): void {
     const leader = partition.leaderReplica;
     if (leader === undefined || leader.hasPending) return;
-    const proposal = leader.propose(
-      now,
-      this.#config.replicaLagTimeMaxMs,
-      (id, epoch) => {
-        const broker = this.#image.brokers.get(id);
-        const { state, placement } = partition.record;
-        // One that the controller has just taken out at the end of a move still fetches for a moment.
-        if (state !== undefined && isDismissed(state, placement, id)) return false;
-        return broker !== undefined && !broker.fenced && broker.epoch === epoch;
-      },
-    );
+    const proposal = leader.propose(now, this.#config.replicaLagTimeMaxMs, (id, epoch) => {
+      const broker = this.#image.brokers.get(id);
+      const { state, placement } = partition.record;
+      // One that the controller has just taken out at the end of a move still fetches for a moment.
+      if (state !== undefined && isDismissed(state, placement, id)) return false;
+      return broker !== undefined && !broker.fenced && broker.epoch === epoch;
+    });
     if (proposal === undefined) return;
     this.#isrChanges.propose({ partition, leader, proposal });
   }
@@ -317,9 +317,11 @@ export class ReplicaManager implements Replicas {
   #tick(): void {
     if (this.#stopped) return;
     const now = this.#environment.scheduler.now();
+    const consider = now - this.#consideredAt >= CONSIDER_MS;
+    if (consider) this.#consideredAt = now;
     for (const partition of this.#partitions.values()) {
       partition.expire(now);
-      if (partition.isLeader) this.considerIsr(partition, now);
+      if (consider && partition.isLeader) this.considerIsr(partition, now);
     }
     this.#environment.scheduler.after(TICK_MS, () => {
       this.#tick();

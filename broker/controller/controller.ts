@@ -1,8 +1,6 @@
-import { brokerConditions } from "../../cluster/broker-conditions.ts";
-import type { BrokerEndpoint, BrokerId, BrokerState } from "../../cluster/broker.ts";
+import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
 import { type ElectionRules, initialState } from "../../cluster/partition-change.ts";
 import { NO_LEADER } from "../../cluster/partition-slice.ts";
-import { brokers } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -10,9 +8,9 @@ import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import type { RecordedPartition } from "../metadata/partition-records.ts";
 import { NOTHING_SEEN, type NewestVersions } from "../metadata/stale-watch.ts";
-import type { BrokerImage } from "../metadata/view.ts";
 import type { Network } from "../network/frame-channel.ts";
 import type { LeadershipStore } from "../replication/leadership-store.ts";
+import { BrokerStates } from "./broker-states.ts";
 import { BrokerSessions } from "./broker-sessions.ts";
 import { electionStep, isSettled, preferenceStep } from "./elections.ts";
 import { ShardRecords } from "./shard-records.ts";
@@ -84,7 +82,7 @@ export class Controller {
   /** Partitions whose change is on its way. */
   readonly #inFlight = new Set<string>();
   readonly #records: ShardRecords;
-  readonly #statePatches = new Set<BrokerId>();
+  readonly #states: BrokerStates;
   /** Whom a connection is tried to. */
   readonly #probing = new Set<BrokerId>();
   #preferredAt: Millis = 0;
@@ -98,6 +96,12 @@ export class Controller {
       ...options,
       active: () => this.#active,
       initial: (record) => initialState(record.placement, this.#rules(record)),
+    });
+    this.#states = new BrokerStates({
+      ...options,
+      onDraining: () => {
+        if (this.#active) this.#planSweep(true);
+      },
     });
     options.image.onPartitions((changed) => {
       if (!this.#active) return;
@@ -314,7 +318,7 @@ export class Controller {
 
   #sweep(): void {
     const { image, store, panic } = this.#options;
-    this.#recordBrokerStates();
+    this.#states.record(this.#sessions.all());
     // Recorded first: a leader that still reads "running" would let the broker into the ISR again.
     const draining = [...this.#sessions.all()]
       .filter(({ id, draining: wants }) => wants && image.brokers.get(id)?.state === "draining")
@@ -386,55 +390,5 @@ export class Controller {
         })
         .catch((error: unknown) => panic(error));
     }
-  }
-
-  /** Broker.status.state says what the sessions say. */
-  #recordBrokerStates(): void {
-    const { image } = this.#options;
-    for (const session of this.#sessions.all()) {
-      const broker = image.brokers.get(session.id);
-      if (broker?.epoch !== session.epoch || this.#statePatches.has(session.id)) continue;
-      const wanted =
-        session.state === "dead" ? "fenced" : session.draining ? "draining" : "running";
-      if (broker.state === wanted) continue;
-      this.#statePatches.add(session.id);
-      this.#patchState(broker, wanted)
-        .then(() => {
-          if (wanted === "draining" && this.#active) this.#planSweep(true);
-        })
-        .catch((error: unknown) => {
-          this.#options.logger.debug("broker state not recorded yet", {
-            broker: session.id,
-            error: String(error),
-          });
-        })
-        .finally(() => {
-          this.#statePatches.delete(session.id);
-        })
-        .catch(() => undefined);
-    }
-  }
-
-  async #patchState(
-    { id, epoch, conditions, generation }: BrokerImage,
-    state: BrokerState,
-  ): Promise<void> {
-    const { kube, namespace, clusterName, image, scheduler } = this.#options;
-    const written = await kube.jsonPatch(
-      brokers,
-      namespace,
-      `${clusterName}-${String(id)}`,
-      [
-        { op: "test", path: "/status/epoch", value: epoch },
-        { op: "replace", path: "/status/state", value: state },
-        {
-          op: "add",
-          path: "/status/conditions",
-          value: brokerConditions(state, conditions, generation, scheduler.wallNow()),
-        },
-      ],
-      { subresource: "status" },
-    );
-    image.absorbBroker(written);
   }
 }

@@ -231,7 +231,7 @@ export class LogFiles {
       if (log.epochsDirty) await this.#saveEpochs(log);
       const producers = this.#truncating > 0 ? undefined : takeSnapshot();
       if (producers !== undefined) {
-        await this.segments.writeSnapshot(log.logEndOffset, producers.encode());
+        await this.segments.snapshots.write(log.logEndOffset, producers.encode());
       }
     });
     return safe;

@@ -11,12 +11,14 @@ import {
 } from "../protocol/record-batch.ts";
 import { ProtocolError } from "../errors.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
+import { ProducerSnapshots } from "./producer-snapshots.ts";
 import { ProducerState } from "./producer-state.ts";
-import { LOOKAHEAD_BYTES, READ_BYTES, type ReadBuffer, type ReadBuffers } from "./read-buffers.ts";
-import { isOfIndex, Segment, segmentName } from "./segment.ts";
+import type { ReadBuffers } from "./read-buffers.ts";
+import { readSegment } from "./segment-reading.ts";
+import { Segment } from "./segment.ts";
 import { type Storage, StorageError } from "./storage.ts";
 import type { LogConfig, LogRead, Offset } from "./types.ts";
-import { cutPlace, firstDamaged, replaceable, scanWhole, wholeBatches } from "./whole-batches.ts";
+import { cutPlace, replaceable, scanWhole } from "./whole-batches.ts";
 
 /** Positions in Kafka's indexes are 32-bit. */
 const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
@@ -27,6 +29,7 @@ export class SegmentList {
   readonly #directory: string;
   readonly #buffers: ReadBuffers;
   #segments: Segment[];
+  readonly snapshots: ProducerSnapshots;
   /** Told when a read comes upon bytes that are not what was written, before it is refused. */
   onDamage: ((error: DamagedError) => void) | undefined;
 
@@ -35,6 +38,7 @@ export class SegmentList {
     this.#directory = directory;
     this.#buffers = buffers;
     this.#segments = segments;
+    this.snapshots = new ProducerSnapshots(storage, directory);
   }
 
   get all(): readonly Segment[] {
@@ -125,14 +129,14 @@ export class SegmentList {
     trustedSince: Millis,
   ): Promise<LogRead | undefined> {
     const found = await this.#search(offset, upTo, (segment) =>
-      this.#readSegment(
-        segment,
+      readSegment(segment, this.#buffers, {
         offset,
         maxBytes,
         upTo,
         minOneBatch,
-        segment.recentFrom(trustedSince),
-      ),
+        endOffset: this.endOf(segment),
+        recentFrom: segment.recentFrom(trustedSince),
+      }),
     );
     if (found === undefined) return undefined;
     return { parts: [found.bytes], bytes: found.bytes.length, release: found.release };
@@ -164,99 +168,6 @@ export class SegmentList {
       } else segment = this.holding(from); // It was replaced by one that may hold more.
     }
     return undefined;
-  }
-
-  async #readSegment(
-    segment: Segment,
-    offset: Offset,
-    maxBytes: number,
-    upTo: Offset,
-    minOneBatch: boolean,
-    recentFrom: number,
-  ): Promise<ReadBuffer | undefined> {
-    const most = Math.min(maxBytes, READ_BYTES);
-    const first = segment.baseOffset;
-    const endOffset = this.endOf(segment);
-    let entry = await segment.entryFor(offset);
-    let begin = entry?.position ?? 0;
-    let position = begin;
-    let want = most + LOOKAHEAD_BYTES;
-    /** What was passed over by its headers must be whole if the read does not come out at the offset. */
-    const refuseDamaged = async (before: number): Promise<void> => {
-      if (begin >= recentFrom) return;
-      const found = await firstDamaged(segment, begin, before);
-      if (found === undefined) return;
-      throw new DamagedError({ segment: segment.baseOffset, ...found }, "checksum");
-    };
-    /** @returns whether there is nothing more: not if it was brought, meanwhile, to a file that had been cut short */
-    const nothingBehind = async (before: number, end: number): Promise<boolean> => {
-      const { written } = segment;
-      await refuseDamaged(before);
-      await segment.refuseMissing(begin, end);
-      return segment.written <= written;
-    };
-    for (;;) {
-      const length = Math.min(want, segment.written - position);
-      if (length < BATCH_HEADER_BYTES) {
-        if (await nothingBehind(position, position)) return undefined;
-        position = begin;
-        want = most + LOOKAHEAD_BYTES;
-        continue;
-      }
-      const buffer = this.#buffers.take(length);
-      let kept = false;
-      try {
-        const filled = await segment.read(position, buffer.bytes);
-        const bytes = buffer.bytes.subarray(0, filled);
-        if (entry !== undefined && position === begin && !isOfIndex(bytes, entry)) {
-          entry = undefined;
-          begin = 0;
-          position = 0;
-          continue;
-        }
-        const { start, end, needed, damage, gap } = wholeBatches(
-          bytes,
-          {
-            offset,
-            upTo,
-            maxBytes: most,
-            minOneBatch,
-            left: segment.written - position,
-            range: {
-              expected: position === 0 ? first : undefined,
-              first,
-              end: endOffset,
-            },
-          },
-          recentFrom - position,
-        );
-        const found = start >= 0 && end > start;
-        if (gap || (damage !== undefined && !found)) {
-          await refuseDamaged(position + (start >= 0 ? start : end));
-        }
-        if (damage !== undefined && !found) {
-          const place = { segment: segment.baseOffset, position: position + end };
-          throw new DamagedError({ ...place, offset: damage.offset }, damage.what);
-        }
-        if (found) {
-          kept = true;
-          return { bytes: bytes.subarray(start, end), release: buffer.release };
-        }
-        if (start >= 0 && needed > 0) {
-          position += start;
-          want = needed;
-        } else if (start >= 0) {
-          return NOTHING;
-        } else {
-          const last = end === 0 || position + end >= segment.written;
-          if (last && (await nothingBehind(position + end, segment.written))) return undefined;
-          position = last ? begin : position + end;
-          want = most + LOOKAHEAD_BYTES;
-        }
-      } finally {
-        if (!kept) buffer.release();
-      }
-    }
   }
 
   /**
@@ -347,7 +258,7 @@ export class SegmentList {
     const { active } = this;
     const { position, end } = await cutPlace(active, offset);
     await active.truncate(Math.min(position, active.written), config.indexIntervalBytes);
-    await this.#removeSnapshots((at) => at > offset);
+    await this.snapshots.removeAbove(offset);
     // Removed names must not come back after a crash, when the journal no longer tells of the truncation.
     await this.#storage.syncDirectory(this.#directory);
     return Math.min(end, offset);
@@ -358,7 +269,7 @@ export class SegmentList {
     const old = this.#segments;
     this.#segments = [new Segment(this.#storage, this.#directory, offset, 0, 0)];
     for (const segment of old) await segment.remove();
-    await this.#removeSnapshots(() => true);
+    await this.snapshots.removeAbove(-1);
     await this.#storage.syncDirectory(this.#directory);
   }
 
@@ -385,21 +296,6 @@ export class SegmentList {
     for (const segment of this.#segments) await segment.close();
   }
 
-  async writeSnapshot(offset: Offset, content: Uint8Array): Promise<void> {
-    // Torn or missing it is passed over for an older one, so it need not be synced by itself.
-    const file = await this.#storage.open(
-      `${this.#directory}/${segmentName(offset)}.snapshot`,
-      "create",
-    );
-    try {
-      await file.write(0, [content]);
-    } finally {
-      await file.close();
-    }
-    const kept = await this.#snapshots();
-    for (const old of kept.slice(0, -2)) await this.#storage.remove(this.#snapshotPath(old));
-  }
-
   /**
    * The producers' state at `upTo`: the newest whole snapshot at or before it and the batches since.
    * @returns also how many bytes these are
@@ -408,15 +304,10 @@ export class SegmentList {
   async readProducers(
     upTo: Offset,
   ): Promise<{ readonly producers: ProducerState; readonly bytes: number }> {
-    let state: ProducerState | undefined;
-    let from = this.firstOffset;
-    for (const offset of (await this.#snapshots()).reverse()) {
-      if (offset > upTo || state !== undefined) continue;
-      const content = await this.#storage.readFile(this.#snapshotPath(offset));
-      state = content === undefined ? undefined : ProducerState.decode(content);
-      if (state !== undefined) from = offset;
-    }
-    const producers = state ?? new ProducerState();
+    const { at: from, producers } = (await this.snapshots.newest(upTo)) ?? {
+      at: this.firstOffset,
+      producers: new ProducerState(),
+    };
     let bytes = 0;
     for (const segment of this.#segments) {
       if (this.endOf(segment) <= from) continue;
@@ -431,25 +322,6 @@ export class SegmentList {
     }
     return { producers, bytes };
   }
-
-  async #snapshots(): Promise<Offset[]> {
-    const names = await this.#storage.list(this.#directory);
-    return names
-      .filter((name) => name.endsWith(".snapshot"))
-      .map((name) => Number(name.slice(0, 20)))
-      .filter((offset) => Number.isSafeInteger(offset))
-      .sort((a, b) => a - b);
-  }
-
-  async #removeSnapshots(which: (offset: Offset) => boolean): Promise<void> {
-    for (const offset of await this.#snapshots()) {
-      if (which(offset)) await this.#storage.remove(this.#snapshotPath(offset));
-    }
-  }
-
-  #snapshotPath(offset: Offset): string {
-    return `${this.#directory}/${segmentName(offset)}.snapshot`;
-  }
 }
 
 /** Of this partition alone: others in the same request are answered. */
@@ -459,5 +331,3 @@ function unreadable(error: StorageError): ProtocolError {
     `segment cannot be read: ${error.message}`,
   );
 }
-
-const NOTHING: ReadBuffer = { bytes: new Uint8Array(0), release: () => undefined };

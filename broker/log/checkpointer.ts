@@ -201,7 +201,7 @@ export class Checkpointer {
   #snapshotEvery(): number {
     if (this.#closed) return 0;
     let grown = 0;
-    for (const log of this.#logs.values()) if (log.bytesSinceSnapshot > 0) grown++;
+    for (const log of this.#logs.values()) if (log.producers.grown) grown++;
     const shares = Math.max(1, Math.min(grown, MAX_SNAPSHOT_SHARES));
     return this.#options.producerSnapshotBytes / shares;
   }

@@ -326,7 +326,7 @@ class JournaledLogManager implements LogManager {
         now,
       );
       if (offset !== undefined) log.dropSegmentsBefore(offset);
-      log.producers.expire(now - this.#options.producerExpirationMs);
+      log.producers.state.expire(now - this.#options.producerExpirationMs);
     }
   }
 

@@ -22,6 +22,7 @@ import { LogFiles, type SafeFiles, type Truncation } from "./log-files.ts";
 import type { ProducerState } from "./producer-state.ts";
 import type { SegmentList } from "./segment-list.ts";
 import { EMPTY_READ, LogReader } from "./log-reader.ts";
+import { LogProducers } from "./log-producers.ts";
 import { LogTail } from "./tail.ts";
 import { firstAtOrAfter, ofMaxTimestamp, type TimestampedOffset } from "./timestamp-lookup.ts";
 import type {
@@ -47,12 +48,11 @@ export class JournaledLog implements PartitionLog, JournalClient {
   onStable: (() => void) | undefined;
   onDamage: ((error: DamagedError) => void) | undefined;
   readonly epochs: LeaderEpochCache;
-  producers: ProducerState;
+  readonly producers: LogProducers;
   readonly files: LogFiles;
   readonly compaction: CompactionState;
   generation = 0;
   epochsDirty = false;
-  bytesSinceSnapshot = 0;
   readonly #context: LogContext;
   readonly #topicIdBytes: Uint8Array;
   readonly #tail: LogTail;
@@ -63,8 +63,6 @@ export class JournaledLog implements PartitionLog, JournalClient {
   #logEndOffset: Offset;
   #stableOffset: Offset;
   #highWatermark: Offset;
-  /** The sequence state is being read back after a truncation. */
-  #producersUnknown = false;
   #held = false;
 
   constructor(options: {
@@ -97,7 +95,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
     };
     this.compaction = new CompactionState(options.cleanedOffset, options.filesEnd);
     this.epochs = options.epochs;
-    this.producers = options.producers;
+    this.producers = new LogProducers(options.producers, segments);
     this.#logStartOffset = logStartOffset;
     this.#logEndOffset = logEndOffset;
     this.#stableOffset = logEndOffset;
@@ -139,11 +137,11 @@ export class JournaledLog implements PartitionLog, JournalClient {
   }
   /** Its files and its producers' state are what its offsets say: no truncation is on its way to them. */
   get settled(): boolean {
-    return !this.files.closed && !this.files.truncating && !this.#producersUnknown;
+    return !this.files.closed && !this.files.truncating && !this.producers.unknown;
   }
   /** Nothing at or above it may be compacted: it may yet be cut, or undecided, or written again from the journal. */
   get compactionLimit(): Offset {
-    const open = this.producers.firstOpenTransaction() ?? Infinity;
+    const open = this.producers.state.firstOpenTransaction() ?? Infinity;
     return Math.min(this.#highWatermark, open, this.compaction.checkpointedOffset);
   }
   get segments(): SegmentList {
@@ -173,7 +171,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
     }
     const first = present(batches[0], "parsed batches are not empty");
     if (first.producerId >= 0 && !first.control) {
-      const repeat = this.producers.check(first);
+      const repeat = this.producers.state.check(first);
       if (repeat !== undefined) {
         return {
           baseOffset: repeat.baseOffset,
@@ -280,16 +278,15 @@ export class JournaledLog implements PartitionLog, JournalClient {
     );
     this.#tail.push(offset, extent, payloadAt, batch.size);
     const stored = batchHeaderAt(extent.bytes, payloadAt, batch.size);
-    this.producers.update(stored);
+    this.producers.appended(stored);
     this.segments.appended(stored, this.config, this.#context.scheduler.wallNow());
     this.#logEndOffset = lastOffset + 1;
-    this.bytesSinceSnapshot += batch.size;
     this.#onUnwritten(this);
   }
 
   #refuseIfUnable(): void {
     const { arena, journal } = this.#context;
-    const unable = this.files.closed || this.#producersUnknown || this.#held;
+    const unable = this.files.closed || this.producers.unknown || this.#held;
     if (unable || journal.refusing || arena.overfull) {
       throw new ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR);
     }
@@ -345,7 +342,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
     assert(offset >= this.#logStartOffset, "a log is not cut before its start");
     this.#cut(offset);
     this.#journalMark(EntryKind.truncate, offset);
-    if (this.producers.reaches(offset)) this.#producersUnknown = true;
+    this.producers.cut(offset);
     await this.#throughDamage(() => this.files.truncateTo(offset, this.#truncation()));
     this.#onUnwritten(this);
   }
@@ -360,11 +357,10 @@ export class JournaledLog implements PartitionLog, JournalClient {
 
   /** Reads back the producers' state that a truncation has made unknown. */
   async #readProducers(writeOut: () => Promise<void>): Promise<void> {
-    if (!this.#producersUnknown) return;
+    if (!this.producers.unknown) return;
     // Appends are refused meanwhile, so once this is done the files hold all that counts.
     await writeOut();
-    await this.rebuildProducers(this.#logEndOffset);
-    this.#producersUnknown = false;
+    await this.producers.readBack(this.#logEndOffset);
   }
 
   /**
@@ -401,7 +397,6 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.producers.clear();
     this.epochsDirty = true;
     this.#journalMark(EntryKind.startAt, offset);
-    this.#producersUnknown = false;
     this.#held = false;
     await this.files.startAt(offset, this.config);
     this.#onUnwritten(this);
@@ -479,14 +474,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   }
 
   activeProducers(): ReturnType<PartitionLog["activeProducers"]> {
-    return [...this.producers.entries()].map((entry) => ({
-      producerId: entry.producerId,
-      producerEpoch: entry.producerEpoch,
-      lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
-      lastTimestamp: entry.lastTimestamp,
-      coordinatorEpoch: entry.coordinatorEpoch,
-      currentTxnStartOffset: entry.currentTxnFirstOffset,
-    }));
+    return this.producers.active();
   }
 
   /** Each key below `offset` is there once at most. */
@@ -498,21 +486,14 @@ export class JournaledLog implements PartitionLog, JournalClient {
   /** After a start; where damage is in the way the log takes nothing until it is repaired. */
   async recoverProducers(): Promise<void> {
     try {
-      await this.rebuildProducers(this.#logEndOffset);
+      await this.producers.readBack(this.#logEndOffset);
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;
-      this.#producersUnknown = true;
+      this.producers.lost();
       this.#throughDamage(() => Promise.reject(error)).catch((problem: unknown) =>
         this.#context.panic(problem),
       );
     }
-  }
-
-  /** Reads the producers' state back from the last snapshot and the batches after it. */
-  async rebuildProducers(upTo: Offset): Promise<void> {
-    const { producers, bytes } = await this.segments.readProducers(upTo);
-    this.producers = producers;
-    this.bytesSinceSnapshot = bytes;
   }
 
   /** See `LogFiles.checkpoint`; a snapshot of the producers is taken after every `snapshotEvery` bytes, 0 before a stop. */
@@ -520,14 +501,10 @@ export class JournaledLog implements PartitionLog, JournalClient {
     return this.files.checkpoint({
       log: this,
       last: snapshotEvery === 0,
-      takeSnapshot: () => {
-        if (this.bytesSinceSnapshot < snapshotEvery) return undefined;
-        // Also one of no producers: without it a recovery would have to look for them in all of the log.
-        if (this.bytesSinceSnapshot === 0 || this.#producersUnknown) return undefined;
-        if (this.#logEndOffset === this.#logStartOffset) return undefined;
-        this.bytesSinceSnapshot = 0;
-        return this.producers;
-      },
+      takeSnapshot: () =>
+        this.#logEndOffset === this.#logStartOffset
+          ? undefined
+          : this.producers.takeSnapshot(snapshotEvery),
     });
   }
 

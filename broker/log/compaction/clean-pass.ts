@@ -103,7 +103,7 @@ class CleanPass {
         aborted: this.#aborted ?? new AbortedTransactions(),
         now: context.scheduler.wallNow(),
         deleteRetentionMs: log.config.deleteRetentionMs,
-        remembered: (batch) => log.producers.remembers(batch),
+        remembered: (batch) => log.producers.state.remembers(batch),
       };
       const sources = this.#segments(log.logStartOffset, this.#mapEnd);
       for (const group of groupSegments(sources, this.#options.part.endOffset, log.config)) {

@@ -11,9 +11,7 @@ import {
   topics,
 } from "../../cluster/resources.ts";
 import { ConflictError, NotFoundError } from "../../kube/errors.ts";
-import { createInformer, type Informer } from "../../kube/informer.ts";
 import type { Lease } from "../../kube/objects.ts";
-import { find } from "../caches.ts";
 import type { OperatorOptions } from "../operator.ts";
 import { isOutdated, ordinalOf, rollingInputs } from "../plan/rolling-inputs.ts";
 import { planRollingRestart, type RollingRestart } from "../plan/rolling-restart.ts";
@@ -25,6 +23,7 @@ import {
   type StatefulSet,
 } from "../resources/workloads.ts";
 import { podProblem } from "../status/pod-problem.ts";
+import { ChildCache } from "./child-cache.ts";
 
 /** A step of a rolling restart, and the pod that it would take away. */
 export interface RestartStep {
@@ -35,33 +34,19 @@ export interface RestartStep {
 /** Restarts brokers whose pods are of an older template: what may be restarted is decided on fresh reads alone. */
 export class BrokerRestarter {
   readonly #options: OperatorOptions;
-  readonly #pods: Informer<PodObject>;
+  readonly #pods: ChildCache<PodObject>;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
-    const { kube, namespace, scheduler, random, logger } = options;
-    this.#pods = createInformer({
-      api: kube,
-      resource: podObjects,
-      namespace,
-      labelSelector: CLUSTER_LABEL,
-      scheduler,
-      random,
-      logger,
-    });
+    this.#pods = new ChildCache(options, podObjects);
   }
 
   get synced(): Promise<void> {
     return this.#pods.synced;
   }
 
-  /** @param onChange called with the key of the cluster one of whose pods has changed */
   start(onChange: (key: string) => void): void {
-    this.#pods.onChange(({ object }) => {
-      const cluster = object.metadata.labels?.[CLUSTER_LABEL];
-      if (cluster !== undefined) onChange(`${object.metadata.namespace ?? "default"}/${cluster}`);
-    });
-    this.#pods.start();
+    this.#pods.start(onChange);
   }
 
   stop(): void {
@@ -75,7 +60,7 @@ export class BrokerRestarter {
 
   /** A broker's pod, as the cache has it. */
   podOf({ metadata }: BrokerCluster, id: BrokerId): PodObject | undefined {
-    return find(this.#pods, metadata.namespace ?? "default", `${metadata.name}-${id}`);
+    return this.#pods.find(metadata.namespace ?? "default", `${metadata.name}-${id}`);
   }
 
   /** Why one of the pods does not start, if one does not and its status tells. */
@@ -147,7 +132,7 @@ export class BrokerRestarter {
   #podsOf({ metadata }: BrokerCluster, set: StatefulSet): PodObject[] {
     const namespace = metadata.namespace ?? "default";
     return Array.from({ length: set.spec.replicas ?? 1 }, (_, id) =>
-      find(this.#pods, namespace, `${set.metadata.name}-${id}`),
+      this.#pods.find(namespace, `${set.metadata.name}-${id}`),
     ).filter((pod) => pod !== undefined);
   }
 }

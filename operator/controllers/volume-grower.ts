@@ -1,30 +1,19 @@
 import type { BrokerCluster } from "../../cluster/broker-cluster.ts";
-import { CLUSTER_LABEL } from "../../cluster/resources.ts";
 import { ForbiddenError, InvalidError, NotFoundError } from "../../kube/errors.ts";
-import { createInformer, type Informer } from "../../kube/informer.ts";
-import { find } from "../caches.ts";
 import type { OperatorOptions } from "../operator.ts";
 import { planVolumeGrowth, type VolumeGrowth } from "../plan/volume-growth.ts";
 import { DATA_VOLUME } from "../resources/stateful-set.ts";
 import { volumeClaims, type StatefulSet, type VolumeClaim } from "../resources/workloads.ts";
+import { ChildCache } from "./child-cache.ts";
 
 /** Grows the volumes of brokers to the size of the spec. */
 export class VolumeGrower {
   readonly #options: OperatorOptions;
-  readonly #claims: Informer<VolumeClaim>;
+  readonly #claims: ChildCache<VolumeClaim>;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
-    const { kube, namespace, scheduler, random, logger } = options;
-    this.#claims = createInformer({
-      api: kube,
-      resource: volumeClaims,
-      namespace,
-      labelSelector: CLUSTER_LABEL,
-      scheduler,
-      random,
-      logger,
-    });
+    this.#claims = new ChildCache(options, volumeClaims);
   }
 
   get synced(): Promise<void> {
@@ -32,11 +21,7 @@ export class VolumeGrower {
   }
 
   start(onChange: (key: string) => void): void {
-    this.#claims.onChange(({ object }) => {
-      const cluster = object.metadata.labels?.[CLUSTER_LABEL];
-      if (cluster !== undefined) onChange(`${object.metadata.namespace ?? "default"}/${cluster}`);
-    });
-    this.#claims.start();
+    this.#claims.start(onChange);
   }
 
   stop(): void {
@@ -46,7 +31,7 @@ export class VolumeGrower {
   plan({ metadata }: BrokerCluster, set: StatefulSet, size: string): VolumeGrowth {
     const namespace = metadata.namespace ?? "default";
     const claims = Array.from({ length: set.spec.replicas ?? 1 }, (_, id) =>
-      find(this.#claims, namespace, `${DATA_VOLUME}-${set.metadata.name}-${id}`),
+      this.#claims.find(namespace, `${DATA_VOLUME}-${set.metadata.name}-${id}`),
     ).filter((claim) => claim !== undefined);
     return planVolumeGrowth(claims, size);
   }

@@ -29,6 +29,11 @@ export interface ControlPlaneWorld {
   readonly cluster: string;
   /** Ends a broker's process at once. */
   readonly kill: (id: BrokerId) => Promise<void>;
+  /**
+   * Keeps a broker that will be killed from being started again at once, and lets it be. One that starts on the same
+   * cores takes from them what its leaderships' move needs; of a lost machine nothing does.
+   */
+  readonly keepDown?: (id: BrokerId) => Promise<() => Promise<void>>;
   /** Resident bytes of the operator that acts. */
   readonly operatorBytes: () => Promise<number>;
   /** Writes of our kinds so far, whoever's, where the API counts them. */
@@ -203,7 +208,7 @@ async function grown(
 }
 
 async function lose(
-  { kube, namespace, cluster, kill }: ControlPlaneWorld,
+  { kube, namespace, cluster, kill, keepDown }: ControlPlaneWorld,
   shards: Shards,
 ): Promise<Pick<ControlPlaneFigures, "leaderships" | "failoverMs" | "firstMs" | "failoverWrites">> {
   const { spec } = await kube.get(brokerClusters, namespace, cluster);
@@ -230,13 +235,18 @@ async function lose(
     lastAt = performance.now();
     firstAt ??= lastAt;
   });
+  const letUp = await keepDown?.(victim);
   const began = performance.now();
-  await kill(victim);
-  await eventually(
-    () => Promise.resolve(left === 0 ? true : undefined),
-    "all leaderships moved",
-    LIMIT_MS,
-  );
+  try {
+    await kill(victim);
+    await eventually(
+      () => Promise.resolve(left === 0 ? true : undefined),
+      "all leaderships moved",
+      LIMIT_MS,
+    );
+  } finally {
+    await letUp?.();
+  }
   return {
     leaderships,
     failoverMs: lastAt - began,

@@ -54,6 +54,7 @@ describe("many topics on Kubernetes", function () {
             await kubectl("-n", NAMESPACE, "delete", "pod", name, ...now);
           } else await harness.killContainer(await kube.get(podObjects, NAMESPACE, name));
         },
+        ...(kubernetes.harness === undefined ? {} : { keepDown }),
         operatorBytes,
         apiWrites: async () => {
           const byKind = await apiWrites(kubernetes);
@@ -75,6 +76,21 @@ describe("many topics on Kubernetes", function () {
     const { lost, duplicated, outOfOrder } = await load.verdict();
     assert.deepEqual({ lost, duplicated, outOfOrder }, { lost: 0, duplicated: 0, outOfOrder: 0 });
   });
+
+  /** The kubelet of its node stands still until the returned function is called. */
+  async function keepDown(id: number): Promise<() => Promise<void>> {
+    const { kube, harness } = kubernetes;
+    const { spec } = (await kube.get(podObjects, NAMESPACE, `${CLUSTER}-${id}`)) as {
+      readonly spec?: { readonly nodeName?: string };
+    };
+    const signal = async (name: string): Promise<void> => {
+      const each = `tr "\\0" " " <$p/cmdline | grep -q "[h]yperkube kubelet " && kill -${name} \${p#/proc/}`;
+      const script = `for p in /proc/[0-9]*; do ${each}; done 2>/dev/null; true`;
+      await harness?.onNode(spec?.nodeName ?? "", "sh", "-c", script);
+    };
+    await signal("STOP");
+    return () => signal("CONT");
+  }
 
   /** Of the one that holds the Lease. */
   async function operatorBytes(): Promise<number> {

@@ -1,3 +1,6 @@
+import { CHECKPOINT } from "../../broker/log/checkpointer.ts";
+import { decodeCheckpoint } from "../../broker/log/checkpoints.ts";
+import { logKey } from "../../broker/log/volume.ts";
 import { batchHeaderAt, batchSizeAt } from "../../broker/protocol/record-batch.ts";
 import type { HostedPartition } from "../../broker/replication/types.ts";
 import type { Random } from "../../lib/random.ts";
@@ -116,12 +119,14 @@ export class BitRot {
       .paths()
       .filter((path) => path.startsWith(directory) && path.endsWith(".log"));
     const places: Place[] = [];
-    // The last segment is the active one; no truncation goes below the high watermark and makes another one active.
+    // The last segment is the active one; no truncation goes below the high watermark and makes another one active. A start
+    // does: those from the recovery point on are made anew from the journal.
+    const recoveryPoint = this.#recoveryPoint(id, topicId, partition);
     const bases = files.map((path) => Number(path.slice(directory.length, -".log".length)));
     for (const [at, path] of files.entries()) {
       const { current, stable } = storage.content(path) ?? {};
       if (current === undefined || stable === undefined) continue;
-      const hot = (bases[at + 1] ?? Infinity) >= log.highWatermark;
+      const hot = (bases[at + 1] ?? Infinity) >= Math.min(log.highWatermark, recoveryPoint);
       const here: Place[] = [];
       let complete = stable.length === current.length;
       let position = 0;
@@ -143,6 +148,12 @@ export class BitRot {
       places.push(...here.map((place) => (complete ? place : { ...place, fileBytes: undefined })));
     }
     return places;
+  }
+
+  /** As the volume has it. */
+  #recoveryPoint(id: number, topicId: string, partition: number): number {
+    const { logs } = decodeCheckpoint(this.#cluster.at(id).storage.content(CHECKPOINT)?.stable);
+    return logs.get(logKey(topicId, partition))?.recoveryPoint ?? 0;
   }
 
   /** What a live in-sync replica beside this one has on stable storage. */

@@ -32,6 +32,8 @@ export interface PartitionContext {
   readonly onProgress: (partition: Partition) => void;
   /** A follower that is not in the ISR has fetched. */
   readonly onOutsider: (partition: Partition) => void;
+  /** Somebody waits for records to be committed: `expire` is to be called until nobody does. */
+  readonly onWaiting: (partition: Partition) => void;
 }
 
 /** One replica on this broker: its log and its present role. A thin shell around the cores. */
@@ -221,6 +223,7 @@ export class Partition implements HostedPartition {
     }
     return new Promise((resolve, reject) => {
       this.#waits.push({ offset, deadline: scheduler.now() + timeout, resolve, reject });
+      if (this.#waits.length === 1) this.#context.onWaiting(this);
     });
   }
 
@@ -271,15 +274,16 @@ export class Partition implements HostedPartition {
     this.#context.onProgress(this);
   }
 
-  /** Times out waits; called on a tick. */
-  expire(now: Millis): void {
-    if (this.#waits.length === 0) return;
+  /** Times out waits; called on a tick. @returns whether somebody still waits */
+  expire(now: Millis): boolean {
+    if (this.#waits.length === 0) return false;
     const inTouch = this.#context.contact.inTouch(now);
     const expired = this.#waits.filter((wait) => !inTouch || wait.deadline <= now);
-    if (expired.length === 0) return;
+    if (expired.length === 0) return true;
     this.#waits = this.#waits.filter((wait) => inTouch && wait.deadline > now);
     const code = inTouch ? ErrorCode.REQUEST_TIMED_OUT : ErrorCode.NOT_LEADER_OR_FOLLOWER;
     for (const wait of expired) wait.reject(new ProtocolError(code));
+    return this.#waits.length > 0;
   }
 
   /** After a proposal's outcome is known. */

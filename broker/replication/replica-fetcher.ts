@@ -2,6 +2,7 @@ import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
 import { assert } from "../../lib/assert.ts";
 import { type Scheduler, sleep } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import type { Gate } from "../../lib/gate.ts";
 import type { Millis } from "../../lib/units.ts";
 import { ProtocolError } from "../errors.ts";
 import type { Network } from "../network/frame-channel.ts";
@@ -11,6 +12,7 @@ import { apiVersionsRequest, apiVersionsResponse } from "../protocol/messages/ap
 import { fetchRequest, fetchResponse, type FetchResponse } from "../protocol/messages/fetch.ts";
 import { FetchSessionClient, type PartitionFetch } from "./fetch-session-client.ts";
 import { truncationOffset } from "./follower-replica.ts";
+import { type Followed, fetchOf } from "./followed.ts";
 import type { Partition } from "./partition.ts";
 
 /** Topic ids and replica state (KIP-516, KIP-903); nothing later matters between brokers. */
@@ -38,22 +40,14 @@ export interface FetcherContext {
   readonly endpoint: (id: BrokerId) => BrokerEndpoint | undefined;
   /** Resolves when all that was appended so far is on stable storage. */
   readonly flush: () => Promise<void>;
+  /** Open while the volume keeps up with what is appended. */
+  readonly intake: Gate;
   readonly fetchWaitMaxMs: Millis;
   readonly fetchMaxBytes: number;
   readonly partitionMaxBytes: number;
   readonly requestTimeoutMs: Millis;
   readonly panic: (error: unknown) => never;
   readonly uncleanAllowed: (partition: Partition) => boolean;
-}
-
-/** One followed partition, in one leader epoch. */
-interface Followed {
-  readonly partition: Partition;
-  readonly leaderEpoch: number;
-  /** Not asked for before this time. */
-  notBefore: Millis;
-  /** A truncation is under way. */
-  busy: boolean;
 }
 
 /**
@@ -270,10 +264,18 @@ export class ReplicaFetcher {
   }
 
   #refused(followed: Followed, error: ProtocolError): void {
-    // A volume that has to catch up has room again as soon as it has: a replica that copies much would lose most of its time.
     const isFull = error.errorCode === ErrorCode.KAFKA_STORAGE_ERROR;
-    const { scheduler, logger } = this.#context;
+    const { scheduler, logger, intake } = this.#context;
     followed.notBefore = scheduler.now() + (isFull ? BACK_OFF_MS : REFUSED_MS);
+    if (isFull && !intake.open) {
+      // A volume that has fallen behind has room again as soon as it has caught up: a replica that copies much would lose
+      // most of its time, and have its leader send in vain what it cannot take.
+      followed.notBefore = Infinity;
+      intake.wait(() => {
+        followed.notBefore = 0;
+        if (this.#inFlight) this.#hurry();
+      });
+    }
     logger[isFull ? "debug" : "warn"]("fetched records refused", {
       topic: followed.partition.topic,
       partition: followed.partition.partition,
@@ -364,26 +366,6 @@ export class ReplicaFetcher {
       (error: unknown) => this.#context.panic(error),
     );
   }
-}
-
-/** What is to be asked of a partition, if it may be asked for. */
-function fetchOf(
-  { partition, leaderEpoch, notBefore, busy }: Followed,
-  now: Millis,
-): PartitionFetch | undefined {
-  const { log, topicId, partition: index } = partition;
-  // What is held for damage takes nothing, and may begin anew (see `DamageRepair`): it says nothing of what it has.
-  if (busy || notBefore > now || log.held) return undefined;
-  // Not stable yet: something was appended by an answer that came in between; the next round has it.
-  if (log.stableOffset < log.logEndOffset) return undefined;
-  return {
-    topicId,
-    partition: index,
-    currentLeaderEpoch: leaderEpoch,
-    fetchOffset: log.logEndOffset,
-    lastFetchedEpoch: log.lastRecordEpoch,
-    logStartOffset: log.logStartOffset,
-  };
 }
 
 function keyOf(topicId: string, partition: number): string {

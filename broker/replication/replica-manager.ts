@@ -50,6 +50,8 @@ export class ReplicaManager implements Replicas {
     ReadonlyMap<string, string>,
     { readonly replicas: number; readonly config: EffectiveTopicConfig }
   >();
+  /** Those that somebody waits for, of thousands. */
+  readonly #waiting = new Set<Partition>();
   #consideredAt: Millis = -Infinity;
   #stopped = false;
 
@@ -224,6 +226,9 @@ export class ReplicaManager implements Replicas {
       onOutsider: (outside) => {
         this.considerIsr(outside);
       },
+      onWaiting: (waiting) => {
+        this.#waiting.add(waiting);
+      },
     });
     log.onDamage = (error) => {
       if (!opened.closed) this.damage.begin(opened, error);
@@ -282,6 +287,7 @@ export class ReplicaManager implements Replicas {
       panic,
       endpoint: (id) => this.#endpoint(id),
       flush: () => this.#logs.flush(),
+      intake: this.#logs.intake,
       fetchWaitMaxMs: this.#config.replicaFetchWaitMaxMs,
       fetchMaxBytes: this.#config.replicaFetchResponseMaxBytes,
       partitionMaxBytes: this.#config.replicaFetchMaxBytes,
@@ -317,11 +323,14 @@ export class ReplicaManager implements Replicas {
   #tick(): void {
     if (this.#stopped) return;
     const now = this.#environment.scheduler.now();
-    const consider = now - this.#consideredAt >= CONSIDER_MS;
-    if (consider) this.#consideredAt = now;
-    for (const partition of this.#partitions.values()) {
-      partition.expire(now);
-      if (consider && partition.isLeader) this.considerIsr(partition, now);
+    for (const partition of this.#waiting) {
+      if (!partition.expire(now)) this.#waiting.delete(partition);
+    }
+    if (now - this.#consideredAt >= CONSIDER_MS) {
+      this.#consideredAt = now;
+      for (const partition of this.#partitions.values()) {
+        if (partition.isLeader) this.considerIsr(partition, now);
+      }
     }
     this.#environment.scheduler.after(TICK_MS, () => {
       this.#tick();

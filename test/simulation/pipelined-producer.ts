@@ -19,6 +19,7 @@ interface Batch {
 const WINDOW = 5;
 /** Batches of one partition that wait; the load stops meanwhile. */
 const WAITING = 8;
+const CALM_PAUSE_MS = 40;
 const PRODUCE_TIMEOUT_MS = 1500;
 const RETRY_MS = 60;
 
@@ -30,24 +31,31 @@ const RETRY_MS = 60;
 export class PipelinedProducer {
   readonly #world: ClientWorld;
   readonly #lanes: Lane[] = [];
+  #pauseMs: number;
   #stopping = false;
   /** Resolves when the last batch has been acknowledged. */
   readonly done: Promise<void>;
 
   constructor(world: ClientWorld, pauseMs: number) {
     this.#world = world;
-    this.done = this.#run(pauseMs);
+    this.#pauseMs = pauseMs;
+    this.done = this.#run();
   }
 
   get acked(): number {
     return this.#lanes.reduce((sum, lane) => sum + lane.acked, 0);
   }
 
+  /** Goes on at no more than a rate that leaves brokers room to copy what one of them has missed. */
+  calm(): void {
+    this.#pauseMs = Math.max(this.#pauseMs, CALM_PAUSE_MS);
+  }
+
   stop(): void {
     this.#stopping = true;
   }
 
-  async #run(pauseMs: number): Promise<void> {
+  async #run(): Promise<void> {
     const { client, scheduler, random, topics } = this.#world;
     let producer: { readonly id: number; readonly epoch: number } | undefined;
     while (producer === undefined && !this.#stopping) {
@@ -66,7 +74,7 @@ export class PipelinedProducer {
     }
     while (!this.#stopping) {
       this.#lanes[random.below(this.#lanes.length)]?.offer();
-      await sleep(scheduler, random.next() * pauseMs);
+      await sleep(scheduler, random.next() * this.#pauseMs);
     }
     while (this.#lanes.some((lane) => !lane.idle)) await sleep(scheduler, 20);
   }

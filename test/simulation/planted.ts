@@ -27,7 +27,7 @@ export const PLANTS: readonly Plant[] = [
     seed: 1,
     edits: [
       {
-        file: "broker/replication/replica-fetcher.ts",
+        file: "broker/replication/followed.ts",
         find: "if (log.stableOffset < log.logEndOffset) return undefined;",
         replace: "",
       },

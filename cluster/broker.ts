@@ -12,6 +12,11 @@ export interface BrokerEndpoint {
   readonly protocol: "PLAINTEXT" | "SSL" | "SASL_PLAINTEXT" | "SASL_SSL";
 }
 
+/** Whether it is where it was. */
+export function isSameAddress(one: BrokerEndpoint, other: BrokerEndpoint | undefined): boolean {
+  return one.host === other?.host && one.port === other.port;
+}
+
 /** Identity of a data volume: `id` is made when it is empty, `generation` grows with each start on it. */
 export interface StorageIncarnation {
   readonly id: string;

@@ -1,4 +1,4 @@
-import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
+import { type BrokerEndpoint, type BrokerId, isSameAddress } from "../../cluster/broker.ts";
 import { type Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
@@ -60,6 +60,8 @@ export class HeartbeatSender {
    */
   #heard: { readonly holder: Holder; readonly at: Millis; readonly inTouchAt: Millis } | undefined;
   #client: RpcClient | undefined;
+  /** Where the client is connected to. */
+  #address: BrokerEndpoint | undefined;
   #connecting = false;
   #stopped = false;
   #wantsToStop = false;
@@ -125,8 +127,16 @@ export class HeartbeatSender {
     const controller = this.#controller;
     if (this.#stopped || controller === undefined || controller.id === this.#options.self) return;
     if (this.#client !== undefined && !this.#client.closed) {
-      if (!this.#awaiting) this.#send(this.#client, controller);
-      return;
+      const endpoint = this.#options.endpoint(controller.id);
+      if (endpoint === undefined || isSameAddress(endpoint, this.#address)) {
+        if (!this.#awaiting) this.#send(this.#client, controller);
+        return;
+      }
+      // Its process is somewhere else now, and at the address where it was there may be another broker.
+      const former = this.#client;
+      this.#client = undefined;
+      this.#awaiting = false;
+      former.close();
     }
     if (!this.#connecting) void this.#connect(controller);
   }
@@ -136,6 +146,7 @@ export class HeartbeatSender {
     if (endpoint === undefined) return;
     const { network, scheduler, self, sessionTimeoutMs } = this.#options;
     this.#connecting = true;
+    this.#address = endpoint;
     try {
       const client = await RpcClient.connect({
         network,

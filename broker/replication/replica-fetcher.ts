@@ -1,4 +1,4 @@
-import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
+import { type BrokerEndpoint, type BrokerId, isSameAddress } from "../../cluster/broker.ts";
 import { assert } from "../../lib/assert.ts";
 import { type Scheduler, sleep } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -23,6 +23,8 @@ const RECONNECT_MS = 50;
 const BACK_OFF_MS = 50;
 /** After records that are not what they should be. */
 const REFUSED_MS = 1000;
+/** Who refuses everything for so long may not be the one that is asked. */
+const OTHER_BROKER_MS = 1000;
 const CONNECT_TIMEOUT_MS = 1000;
 /** A parked fetch is hurried for newcomers at most this often. */
 const HURRY_SPACING_MS = 20;
@@ -63,6 +65,10 @@ export class ReplicaFetcher {
   readonly #changed = new Set<string>();
   #allAt: Millis = -Infinity;
   #client: RpcClient | undefined;
+  /** Where the client is connected to. */
+  #address: BrokerEndpoint | undefined;
+  /** All that was asked was refused since then. */
+  #refusedSince: Millis | undefined;
   #running = false;
   #stopped = false;
   #inFlight = false;
@@ -155,10 +161,15 @@ export class ReplicaFetcher {
   }
 
   async #connected(): Promise<RpcClient | undefined> {
-    if (this.#client !== undefined && !this.#client.closed) return this.#client;
-    this.#session.reset();
     const endpoint = this.#context.endpoint(this.source);
+    if (this.#client !== undefined && !this.#client.closed) {
+      if (endpoint === undefined || isSameAddress(endpoint, this.#address)) return this.#client;
+      // Its process is somewhere else now, and at the address where it was there may be another broker.
+      this.#client.close();
+    }
+    this.#session.reset();
     if (endpoint === undefined) return undefined;
+    this.#address = endpoint;
     try {
       this.#client = await RpcClient.connect({
         network: this.#context.network,
@@ -238,6 +249,7 @@ export class ReplicaFetcher {
       return false;
     }
     this.#session.answered(answer.sessionId);
+    this.#checkWhoAnswers(answer);
     let appended = false;
     for (const topic of answer.responses) {
       for (const one of topic.partitions) {
@@ -261,6 +273,21 @@ export class ReplicaFetcher {
       }
     }
     return appended;
+  }
+
+  /**
+   * A name may be resolved to an address that is another broker's by now, which goes on refusing what it does not lead. A new
+   * connection costs little.
+   */
+  #checkWhoAnswers({ responses }: FetchResponse): void {
+    const errors = responses.flatMap(({ partitions }) => partitions.map((one) => one.errorCode));
+    if (errors.length === 0) return;
+    const now = this.#context.scheduler.now();
+    if (errors.includes(ErrorCode.NONE)) this.#refusedSince = undefined;
+    else this.#refusedSince ??= now;
+    if (this.#refusedSince === undefined || now - this.#refusedSince < OTHER_BROKER_MS) return;
+    this.#refusedSince = undefined;
+    this.#client?.close();
   }
 
   #refused(followed: Followed, error: ProtocolError): void {

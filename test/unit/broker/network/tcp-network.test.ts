@@ -61,6 +61,23 @@ async function client(server: Listening): Promise<net.Socket> {
   return socket;
 }
 
+/**
+ * The next bytes, at least so many: all chunks are heard, of which several may come in one turn, as when they were there before
+ * anybody listened.
+ */
+function bytesOf(socket: net.Socket, count: number): Promise<Buffer> {
+  return new Promise((resolve) => {
+    let received = Buffer.alloc(0);
+    const onData = (chunk: Buffer): void => {
+      received = Buffer.concat([received, chunk]);
+      if (received.length < count) return;
+      socket.off("data", onData);
+      resolve(received);
+    };
+    socket.on("data", onData);
+  });
+}
+
 /** Resolves when the other side has closed. */
 async function ended(socket: net.Socket): Promise<void> {
   socket.resume();
@@ -90,16 +107,12 @@ describe("tcp network", () => {
     });
     const socket = await client(server);
     const sent = Buffer.concat([framed(1, 2, 3), framed(), framed(4)]);
+    const received = bytesOf(socket, sent.length);
     for (const byte of sent) {
       socket.write(Uint8Array.of(byte));
       await new Promise((resolve) => setImmediate(resolve));
     }
-    let received = Buffer.alloc(0);
-    while (received.length < sent.length) {
-      const [chunk] = (await once(socket, "data")) as [Buffer];
-      received = Buffer.concat([received, chunk]);
-    }
-    assert.deepEqual(received, sent);
+    assert.deepEqual(await received, sent);
   });
 
   it("writes nothing behind a close in the same turn as an answer", async () => {
@@ -137,13 +150,9 @@ describe("tcp network", () => {
     ] as const) {
       released.length = 0;
       const wanted = Buffer.concat([...expected]);
-      let received = Buffer.alloc(0);
+      const received = bytesOf(socket, wanted.length);
       socket.write(framed(asked));
-      while (received.length < wanted.length) {
-        const [chunk] = (await once(socket, "data")) as [Buffer];
-        received = Buffer.concat([received, chunk]);
-      }
-      assert.ok(received.equals(wanted));
+      assert.ok((await received).equals(wanted));
       assert.deepEqual(released, names);
     }
   });
@@ -382,8 +391,7 @@ describe("tcp network", () => {
     await new Promise((resolve) => socket.write(framed(3), resolve));
     assert.equal(accepted[0]?.frames.length, 1);
     accepted[0]?.channel.setReading(true);
-    let received = 0;
-    while (received < 10) received += ((await once(socket, "data")) as [Buffer])[0].length;
+    await bytesOf(socket, 10);
     assert.equal(accepted[0]?.frames.length, 3);
     assert.equal(released, 3);
   });

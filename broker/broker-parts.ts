@@ -128,6 +128,7 @@ export function assemble(foundation: Foundation): BrokerParts {
     sessionTimeoutMs: config.brokerSessionTimeoutMs,
     contact,
     endpoint,
+    registeredEpoch: (id) => image.brokers.get(id)?.epoch,
     onControllerDead: (holder) => lease.holderIsDead(holder),
     onControllerResigned: (holder) => lease.holderIsDead(holder),
     onNotController: () => lease.poke(),

@@ -215,9 +215,10 @@ export class Controller {
   /** The heartbeat connection of a broker broke: if another is refused, its process is gone. */
   probe(id: BrokerId, epoch: number): void {
     if (!this.#active || !this.#sessions.alive(id)) return;
+    const { network, logger, image } = this.#options;
     const endpoint = this.#options.endpoint(id);
-    if (endpoint === undefined) return;
-    const { network, logger } = this.#options;
+    // What is refused at the address of its process of before says nothing of this one.
+    if (endpoint === undefined || image.brokers.get(id)?.epoch !== epoch) return;
     this.#probing.add(id);
     network
       .connect(

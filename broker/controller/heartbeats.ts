@@ -26,6 +26,8 @@ export interface HeartbeatOptions {
   readonly sessionTimeoutMs: Millis;
   readonly contact: Contact;
   readonly endpoint: (id: BrokerId) => BrokerEndpoint | undefined;
+  /** The epoch in which that address was registered. */
+  readonly registeredEpoch: (id: BrokerId) => number | undefined;
   /** The controller's process is provably gone. */
   readonly onControllerDead: (holder: Holder) => void;
   /** The controller says that it has given up its office, which is as good as its Lease given back. */
@@ -144,7 +146,9 @@ export class HeartbeatSender {
   async #connect(controller: Holder): Promise<void> {
     const endpoint = this.#options.endpoint(controller.id);
     if (endpoint === undefined) return;
-    const { network, scheduler, self, sessionTimeoutMs } = this.#options;
+    const { network, scheduler, self, sessionTimeoutMs, registeredEpoch } = this.#options;
+    // The address of its process of before may well be refused.
+    const isItsOwn = registeredEpoch(controller.id) === controller.epoch;
     this.#connecting = true;
     this.#address = endpoint;
     try {
@@ -174,7 +178,7 @@ export class HeartbeatSender {
     } catch (error) {
       this.#connecting = false;
       if (this.#stopped || this.#controller !== controller) return;
-      if ((error as { code?: unknown }).code === "ECONNREFUSED") {
+      if (isItsOwn && (error as { code?: unknown }).code === "ECONNREFUSED") {
         this.#options.onControllerDead(controller);
       }
     }

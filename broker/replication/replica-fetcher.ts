@@ -1,4 +1,4 @@
-import { type BrokerEndpoint, type BrokerId, isSameAddress } from "../../cluster/broker.ts";
+import type { BrokerEndpoint, BrokerId } from "../../cluster/broker.ts";
 import { assert } from "../../lib/assert.ts";
 import { type Scheduler, sleep } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -6,28 +6,21 @@ import type { Gate } from "../../lib/gate.ts";
 import type { Millis } from "../../lib/units.ts";
 import { ProtocolError } from "../errors.ts";
 import type { Network } from "../network/frame-channel.ts";
-import { RpcClient } from "../network/rpc-client.ts";
+import type { RpcClient } from "../network/rpc-client.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
-import { apiVersionsRequest, apiVersionsResponse } from "../protocol/messages/api-versions.ts";
 import { fetchRequest, fetchResponse, type FetchResponse } from "../protocol/messages/fetch.ts";
 import { FetchSessionClient, type PartitionFetch } from "./fetch-session-client.ts";
 import { truncationOffset } from "./follower-replica.ts";
 import { type Followed, fetchOf } from "./followed.ts";
+import { LeaderConnection } from "./leader-connection.ts";
 import type { Partition } from "./partition.ts";
 
 /** Topic ids and replica state (KIP-516, KIP-903); nothing later matters between brokers. */
 const FETCH_VERSION = 17;
-/** Of the request that hurries a fetch: any would do, and this one is small. */
-const HURRY_VERSION = 0;
 const RECONNECT_MS = 50;
 const BACK_OFF_MS = 50;
 /** After records that are not what they should be. */
 const REFUSED_MS = 1000;
-/** Who refuses everything for so long may not be the one that is asked. */
-const OTHER_BROKER_MS = 1000;
-const CONNECT_TIMEOUT_MS = 1000;
-/** A parked fetch is hurried for newcomers at most this often. */
-const HURRY_SPACING_MS = 20;
 /** All partitions are looked at again after this long, whatever was heard of their logs. */
 const ALL_AFTER_MS = 500;
 
@@ -64,20 +57,22 @@ export class ReplicaFetcher {
   /** Partitions that may have something else to ask than before, or may not be asked for yet. */
   readonly #changed = new Set<string>();
   #allAt: Millis = -Infinity;
-  #client: RpcClient | undefined;
-  /** Where the client is connected to. */
-  #address: BrokerEndpoint | undefined;
-  /** All that was asked was refused since then. */
-  #refusedSince: Millis | undefined;
+  readonly #connection: LeaderConnection;
   #running = false;
   #stopped = false;
   #inFlight = false;
-  #hurriedAt = -Infinity;
-  #hurryPlanned = false;
 
   constructor(source: BrokerId, context: FetcherContext) {
     this.source = source;
     this.#context = context;
+    const { network, scheduler, requestTimeoutMs, self, endpoint } = context;
+    this.#connection = new LeaderConnection({
+      network,
+      scheduler,
+      requestTimeoutMs,
+      clientId: `replica-${String(self)}`,
+      endpoint: () => endpoint(source),
+    });
   }
 
   get size(): number {
@@ -94,7 +89,7 @@ export class ReplicaFetcher {
       this.#context.scheduler.soon(() => {
         this.#run().catch((error: unknown) => this.#context.panic(error));
       });
-    } else if (this.#inFlight) this.#hurry();
+    } else this.#hurry();
   }
 
   unfollow(topicId: string, partition: number): void {
@@ -105,32 +100,11 @@ export class ReplicaFetcher {
   stop(): void {
     this.#stopped = true;
     this.#followed.clear();
-    this.#client?.close();
+    this.#connection.close();
   }
 
-  /**
-   * A fetch may be parked at the leader for its whole wait. Acknowledgements of a partition that has just got its
-   * leader would stand still as long, so the leader is sent another request, for which it ends the wait.
-   */
   #hurry(): void {
-    if (this.#hurryPlanned) return;
-    this.#hurryPlanned = true;
-    const { scheduler } = this.#context;
-    const wait = Math.max(0, this.#hurriedAt + HURRY_SPACING_MS - scheduler.now());
-    scheduler.after(wait, () => {
-      this.#hurryPlanned = false;
-      this.#hurriedAt = scheduler.now();
-      if (!this.#inFlight) return;
-      this.#client?.send(
-        apiVersionsRequest,
-        apiVersionsResponse,
-        HURRY_VERSION,
-        {},
-        this.#context.requestTimeoutMs,
-        () => undefined,
-        () => undefined,
-      );
-    });
+    if (this.#inFlight) this.#connection.hurry(() => this.#inFlight);
   }
 
   async #run(): Promise<void> {
@@ -151,8 +125,7 @@ export class ReplicaFetcher {
       if (appended) await this.#context.flush();
     }
     this.#running = false;
-    this.#client?.close();
-    this.#client = undefined;
+    this.#connection.close();
     this.#session.reset();
   }
 
@@ -160,29 +133,9 @@ export class ReplicaFetcher {
     return this.#stopped;
   }
 
-  async #connected(): Promise<RpcClient | undefined> {
-    const endpoint = this.#context.endpoint(this.source);
-    if (this.#client !== undefined && !this.#client.closed) {
-      if (endpoint === undefined || isSameAddress(endpoint, this.#address)) return this.#client;
-      // Its process is somewhere else now, and at the address where it was there may be another broker.
-      this.#client.close();
-    }
-    this.#session.reset();
-    if (endpoint === undefined) return undefined;
-    this.#address = endpoint;
-    try {
-      this.#client = await RpcClient.connect({
-        network: this.#context.network,
-        scheduler: this.#context.scheduler,
-        host: endpoint.host,
-        port: endpoint.port,
-        clientId: `replica-${String(this.#context.self)}`,
-        timeout: CONNECT_TIMEOUT_MS,
-      });
-      return this.#client;
-    } catch {
-      return undefined;
-    }
+  #connected(): Promise<RpcClient | undefined> {
+    if (!this.#connection.isOpen) this.#session.reset();
+    return this.#connection.open();
   }
 
   /** Has the session ask for what has changed. */
@@ -249,7 +202,7 @@ export class ReplicaFetcher {
       return false;
     }
     this.#session.answered(answer.sessionId);
-    this.#checkWhoAnswers(answer);
+    this.#connection.answered(answer);
     let appended = false;
     for (const topic of answer.responses) {
       for (const one of topic.partitions) {
@@ -275,21 +228,6 @@ export class ReplicaFetcher {
     return appended;
   }
 
-  /**
-   * A name may be resolved to an address that is another broker's by now, which goes on refusing what it does not lead. A new
-   * connection costs little.
-   */
-  #checkWhoAnswers({ responses }: FetchResponse): void {
-    const errors = responses.flatMap(({ partitions }) => partitions.map((one) => one.errorCode));
-    if (errors.length === 0) return;
-    const now = this.#context.scheduler.now();
-    if (errors.includes(ErrorCode.NONE)) this.#refusedSince = undefined;
-    else this.#refusedSince ??= now;
-    if (this.#refusedSince === undefined || now - this.#refusedSince < OTHER_BROKER_MS) return;
-    this.#refusedSince = undefined;
-    this.#client?.close();
-  }
-
   #refused(followed: Followed, error: ProtocolError): void {
     const isFull = error.errorCode === ErrorCode.KAFKA_STORAGE_ERROR;
     const { scheduler, logger, intake } = this.#context;
@@ -300,7 +238,7 @@ export class ReplicaFetcher {
       followed.notBefore = Infinity;
       intake.wait(() => {
         followed.notBefore = 0;
-        if (this.#inFlight) this.#hurry();
+        this.#hurry();
       });
     }
     logger[isFull ? "debug" : "warn"]("fetched records refused", {

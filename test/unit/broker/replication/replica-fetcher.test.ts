@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
-import type {
-  ChannelHandlers,
-  FrameChannel,
-  Network,
-} from "../../../../broker/network/frame-channel.ts";
 import { ErrorCode } from "../../../../broker/protocol/error-codes.ts";
 import { decodeRequestHeader, encodeResponse } from "../../../../broker/protocol/headers.ts";
 import { fetchRequest, fetchResponse } from "../../../../broker/protocol/messages/fetch.ts";
 import type { Partition } from "../../../../broker/replication/partition.ts";
 import { ReplicaFetcher } from "../../../../broker/replication/replica-fetcher.ts";
 import { Gate } from "../../../../lib/gate.ts";
-import { sleep } from "../../../../lib/clock.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
+import { type Answering, PortNetwork } from "../../../support/port-network.ts";
 import { LOG } from "../../../support/log-volume.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 
@@ -21,8 +16,10 @@ const WAIT_MS = 100;
 /** A network where the leader is at some ports, and at all others a broker that leads nothing. */
 class World {
   readonly scheduler = new VirtualScheduler();
-  /** Ports connected to. */
-  readonly connected: number[] = [];
+  readonly ports = new PortNetwork(
+    this.scheduler,
+    (port) => (request) => this.#answer(port, request),
+  );
   /** Fetches that the leader has answered. */
   served = 0;
   /** Where the leader is. */
@@ -33,16 +30,10 @@ class World {
 
   constructor() {
     const { scheduler } = this;
-    const network = {
-      connect: (_: string, port: number, handlers: ChannelHandlers) => {
-        this.connected.push(port);
-        return Promise.resolve(this.#channel(port, handlers));
-      },
-    } as unknown as Network;
     this.fetcher = new ReplicaFetcher(SOURCE, {
       self: 1,
       ownEpoch: () => 1,
-      network,
+      network: this.ports.network,
       scheduler,
       logger: silentLogger,
       endpoint: () => ({ name: "internal", host: "h", port: this.toldPort, protocol: "PLAINTEXT" }),
@@ -59,42 +50,25 @@ class World {
     });
   }
 
-  #channel(port: number, handlers: ChannelHandlers): FrameChannel {
-    let closed = false;
-    const close = (): void => {
-      if (closed) return;
-      closed = true;
-      handlers.onClose(undefined);
-    };
-    const send = (parts: readonly Uint8Array[]): void => {
-      const frame = Buffer.concat(parts);
-      const { apiVersion, correlationId, bodyOffset } = decodeRequestHeader(frame);
-      const { topics } = fetchRequest.decode(frame, bodyOffset, apiVersion);
-      const isLeader = port === this.leaderPort;
-      if (isLeader) this.served++;
-      const answer = encodeResponse(fetchResponse, apiVersion, correlationId, {
-        sessionId: 7,
-        responses: topics.map(({ topicId, partitions }) => ({
-          topicId,
-          partitions: partitions.map(({ partition }) => ({
-            partitionIndex: partition,
-            errorCode: isLeader ? ErrorCode.NONE : ErrorCode.NOT_LEADER_OR_FOLLOWER,
-            highWatermark: 0,
-            records: null,
-          })),
+  /** What the leader says, or a broker that leads nothing. */
+  #answer(port: number, request: Buffer): ReturnType<Answering> {
+    const { apiVersion, correlationId, bodyOffset } = decodeRequestHeader(request);
+    const { topics } = fetchRequest.decode(request, bodyOffset, apiVersion);
+    const isLeader = port === this.leaderPort;
+    if (isLeader) this.served++;
+    const answer = encodeResponse(fetchResponse, apiVersion, correlationId, {
+      sessionId: 7,
+      responses: topics.map(({ topicId, partitions }) => ({
+        topicId,
+        partitions: partitions.map(({ partition }) => ({
+          partitionIndex: partition,
+          errorCode: isLeader ? ErrorCode.NONE : ErrorCode.NOT_LEADER_OR_FOLLOWER,
+          highWatermark: 0,
+          records: null,
         })),
-      });
-      void sleep(this.scheduler, isLeader ? WAIT_MS : 1).then(() => {
-        if (!closed) handlers.onFrame(Buffer.concat(answer));
-      });
-    };
-    return {
-      remote: `h:${port}`,
-      send,
-      close,
-      abort: close,
-      bufferedBytes: 0,
-    } as unknown as FrameChannel;
+      })),
+    });
+    return { after: isLeader ? WAIT_MS : 1, answer };
   }
 
   follow(): void {
@@ -116,10 +90,10 @@ describe("replica fetcher", () => {
     world.leaderPort = 2;
     world.follow();
     await world.scheduler.advance(300);
-    assert.deepEqual(world.connected, [1]);
+    assert.deepEqual(world.ports.connected, [1]);
     world.toldPort = 2;
     await world.scheduler.advance(300);
-    assert.deepEqual(world.connected, [1, 2]);
+    assert.deepEqual(world.ports.connected, [1, 2]);
     assert.ok(world.served > 0);
     world.fetcher.stop();
   });
@@ -129,13 +103,28 @@ describe("replica fetcher", () => {
     world.leaderPort = -1;
     world.follow();
     await world.scheduler.advance(900);
-    assert.deepEqual(world.connected, [1]);
+    assert.deepEqual(world.ports.connected, [1]);
     await world.scheduler.advance(300);
-    assert.deepEqual(world.connected, [1, 1]);
+    assert.deepEqual(world.ports.connected, [1, 1]);
     world.leaderPort = 1;
     await world.scheduler.advance(5000);
-    assert.deepEqual(world.connected, [1, 1], "stays with who serves");
+    assert.deepEqual(world.ports.connected, [1, 1], "stays with who serves");
     assert.ok(world.served > 10);
+    world.fetcher.stop();
+  });
+
+  it("stays with who has served, whatever is refused later", async () => {
+    const world = new World();
+    world.follow();
+    await world.scheduler.advance(500);
+    const { served } = world;
+    assert.ok(served > 0);
+    world.leaderPort = -1;
+    await world.scheduler.advance(5000);
+    world.leaderPort = 1;
+    await world.scheduler.advance(500);
+    assert.deepEqual(world.ports.connected, [1]);
+    assert.ok(world.served > served);
     world.fetcher.stop();
   });
 });

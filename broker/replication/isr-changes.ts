@@ -5,7 +5,7 @@ import type { PartitionPlacement, PartitionSlice } from "../../cluster/partition
 import { brokers, CLUSTER_LABEL, partitionSlices } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { NotFoundError } from "../../kube/errors.ts";
-import { type Scheduler, sleep } from "../../lib/clock.ts";
+import type { Scheduler } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { Millis } from "../../lib/units.ts";
 import type { MetadataImage } from "../metadata/image.ts";
@@ -23,11 +23,11 @@ const PROPOSE_SPACING_MS: Millis = 20;
 const SINGLE_READS = 8;
 const LISTED_PART = 1 / 16;
 /**
- * After a list others gather for so many times as long as it took: a broker that comes back is let in partition by partition,
- * and lists one behind the other would take a core of the API server.
+ * After a list nobody is let in for so many times as long as it took: a broker that comes back is let in partition by
+ * partition, and lists one behind the other would take a core of the API server.
  */
-const GATHER_FACTOR = 3;
-const GATHER_MAX_MS: Millis = 2000;
+const REST_FACTOR = 3;
+const REST_MAX_MS: Millis = 2000;
 
 export interface IsrChangesOptions {
   readonly self: BrokerId;
@@ -60,6 +60,8 @@ export class IsrChanges {
   #carriedOutAt: Millis = -Infinity;
   #joining: Proposed[] = [];
   #reading = false;
+  /** A list was read a moment ago. */
+  #resting = false;
 
   constructor(options: IsrChangesOptions) {
     this.#options = options;
@@ -87,6 +89,7 @@ export class IsrChanges {
       const { add, drop } = one.proposal;
       // Who was to come in at the same time is proposed again.
       if (add.length === 0 || drop.length > 0) this.#record(one, NOTHING_READ);
+      else if (this.#resting) this.#putOff(one);
       else this.#joining.push(one);
     }
     if (this.#reading || this.#joining.length === 0) return;
@@ -118,13 +121,26 @@ export class IsrChanges {
         const placement = placementIn(byTopic.get(one.partition.topicId), one.partition);
         this.#record(one, { brokers: registered, placement });
       }
-      if (listed) {
-        const took = scheduler.now() - began;
-        await sleep(scheduler, Math.min(took * GATHER_FACTOR, GATHER_MAX_MS));
-      }
+      if (listed) this.#rest(Math.min((scheduler.now() - began) * REST_FACTOR, REST_MAX_MS));
     }
     // In the same turn as the look at what waits: nothing may come in between and be left.
     this.#reading = false;
+  }
+
+  /** Nobody more is let in for a while. */
+  #rest(ms: Millis): void {
+    const waiting = this.#joining;
+    this.#joining = [];
+    for (const one of waiting) this.#putOff(one);
+    this.#resting = true;
+    this.#options.scheduler.after(ms, () => {
+      this.#resting = false;
+    });
+  }
+
+  /** It is proposed again soon. Nothing is pending until then: commits would wait for whoever is to come in. */
+  #putOff({ partition, leader }: Proposed): void {
+    partition.proposalSettled(leader);
   }
 
   #record({ partition, leader, proposal }: Proposed, read: ReadForAddition): void {

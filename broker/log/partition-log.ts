@@ -1,6 +1,5 @@
 import { assert, present } from "../../lib/assert.ts";
-import { sleep } from "../../lib/clock.ts";
-import type { EpochMillis, Millis } from "../../lib/units.ts";
+import type { EpochMillis } from "../../lib/units.ts";
 import { ProtocolError } from "../errors.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import {
@@ -18,6 +17,8 @@ import { EntryKind } from "./journal-format.ts";
 import type { LeaderEpochCache } from "./leader-epoch-cache.ts";
 import { DamagedError, type DamagedPlace } from "./damage.ts";
 import type { LogContext } from "./log-context.ts";
+import { HeldWork } from "./held-work.ts";
+import { LogEntries, type MarkKind } from "./log-entries.ts";
 import { LogFiles, type SafeFiles, type Truncation } from "./log-files.ts";
 import type { ProducerState } from "./producer-state.ts";
 import type { SegmentList } from "./segment-list.ts";
@@ -35,12 +36,10 @@ import type {
   PartitionLog,
 } from "./types.ts";
 
-/** Between two looks at whether damage has been repaired. */
-const DAMAGE_RETRY_MS: Millis = 500;
-
 /**
  * A partition's log: the newest records in the arena and the journal, all of it in segments. Its state in memory changes
- * at once; files follow in order behind it, and the journal tells what a crash took from them.
+ * at once; files follow in order behind it, and the journal tells what a crash took from them. All that changes its four
+ * offsets is here, and what it asks its parts for.
  */
 export class JournaledLog implements PartitionLog, JournalClient {
   readonly identity: LogIdentity;
@@ -54,7 +53,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   generation = 0;
   epochsDirty = false;
   readonly #context: LogContext;
-  readonly #topicIdBytes: Uint8Array;
+  readonly #entries: LogEntries;
   readonly #tail: LogTail;
   readonly #reader: LogReader;
   /** Something was appended that is not in a segment yet. */
@@ -63,7 +62,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
   #logEndOffset: Offset;
   #stableOffset: Offset;
   #highWatermark: Offset;
-  #held = false;
+  readonly #work: HeldWork;
 
   constructor(options: {
     readonly identity: LogIdentity;
@@ -85,8 +84,8 @@ export class JournaledLog implements PartitionLog, JournalClient {
     const { context, directory, segments, logStartOffset, logEndOffset } = options;
     this.identity = options.identity;
     this.config = options.config;
-    this.#topicIdBytes = options.topicIdBytes;
     this.#context = context;
+    this.#entries = new LogEntries(context, options.topicIdBytes, options.identity, this);
     this.#tail = new LogTail(context.arena, logEndOffset, options.filesEnd);
     this.files = new LogFiles(context, directory, segments, this.#tail);
     this.#reader = new LogReader(this.#tail, segments, context.scheduler, context.trustWrittenMs);
@@ -101,6 +100,13 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#stableOffset = logEndOffset;
     this.#highWatermark = Math.max(logStartOffset, Math.min(options.highWatermark, logEndOffset));
     this.#onUnwritten = options.onUnwritten;
+    this.#work = new HeldWork({
+      context,
+      again: () => this.files.truncateAgain(this.#truncation()),
+      onDamage: (error) => this.onDamage?.(error),
+      generation: () => this.generation,
+      closed: () => this.files.closed,
+    });
   }
 
   get logStartOffset(): Offset {
@@ -148,10 +154,10 @@ export class JournaledLog implements PartitionLog, JournalClient {
     return this.files.segments;
   }
   get held(): boolean {
-    return this.#held;
+    return this.#work.held;
   }
   get uncut(): boolean {
-    return this.#held && this.files.uncut;
+    return this.held && this.files.uncut;
   }
 
   appendAsLeader(
@@ -220,7 +226,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
 
   /** A new log: what the journal still has of a former one of its name and topic is not part of it. */
   begin(): Promise<void> {
-    this.#journalMark(EntryKind.startAt, 0);
+    this.#mark(EntryKind.startAt, 0);
     return this.#context.journal.flush();
   }
 
@@ -261,19 +267,13 @@ export class JournaledLog implements PartitionLog, JournalClient {
     const lastOffset = offset + batch.lastOffsetDelta;
     if (this.epochs.latest !== leaderEpoch && leaderEpoch >= 0)
       this.assignEpoch(leaderEpoch, offset);
-    const { extent, payloadAt } = this.#context.journal.append(
-      {
-        kind: EntryKind.append,
-        topicId: this.#topicIdBytes,
-        partition: this.identity.partition,
-        offset,
-      },
+    const { extent, payloadAt } = this.#entries.append(
+      offset,
       batch.size,
       (bytes, at) => {
         bytes.set(records.subarray(batch.position, batch.position + batch.size), at);
         stamp?.(bytes, at);
       },
-      this,
       lastOffset + 1,
     );
     this.#tail.push(offset, extent, payloadAt, batch.size);
@@ -286,7 +286,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
 
   #refuseIfUnable(): void {
     const { arena, journal } = this.#context;
-    const unable = this.files.closed || this.producers.unknown || this.#held;
+    const unable = this.files.closed || this.producers.unknown || this.held;
     if (unable || journal.refusing || arena.overfull) {
       throw new ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR);
     }
@@ -341,9 +341,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
     }
     assert(offset >= this.#logStartOffset, "a log is not cut before its start");
     this.#cut(offset);
-    this.#journalMark(EntryKind.truncate, offset);
+    this.#mark(EntryKind.truncate, offset);
     this.producers.cut(offset);
-    await this.#throughDamage(() => this.files.truncateTo(offset, this.#truncation()));
+    await this.#work.run(() => this.files.truncateTo(offset, this.#truncation()));
     this.#onUnwritten(this);
   }
 
@@ -363,29 +363,6 @@ export class JournaledLog implements PartitionLog, JournalClient {
     await this.producers.readBack(this.#logEndOffset);
   }
 
-  /**
-   * Does work that meets what is on disk, and does it again while damage is in its way: that is reported each time, to be
-   * repaired from another replica. Given up when the log was cut again or begun anew, or is closed.
-   */
-  async #throughDamage(work: () => Promise<void>): Promise<void> {
-    const { generation } = this;
-    const again = (): Promise<void> => this.files.truncateAgain(this.#truncation());
-    for (let next = work; ; next = again) {
-      try {
-        await next();
-        this.#held = false;
-        return;
-      } catch (error) {
-        // The journal's reader knows what to do.
-        if (!(error instanceof DamagedError) || this.#context.replaying()) throw error;
-        this.#held = true;
-        this.onDamage?.(error);
-      }
-      await sleep(this.#context.scheduler, DAMAGE_RETRY_MS);
-      if (this.files.closed || generation !== this.generation) return;
-    }
-  }
-
   async truncateFullyAndStartAt(offset: Offset): Promise<void> {
     this.#cut(-1);
     this.#logStartOffset = offset;
@@ -396,8 +373,8 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.epochs.clear();
     this.producers.clear();
     this.epochsDirty = true;
-    this.#journalMark(EntryKind.startAt, offset);
-    this.#held = false;
+    this.#mark(EntryKind.startAt, offset);
+    this.#work.release();
     await this.files.startAt(offset, this.config);
     this.#onUnwritten(this);
   }
@@ -421,7 +398,7 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.#highWatermark = Math.max(this.#highWatermark, offset);
     this.epochs.truncateFromStart(offset);
     this.epochsDirty = true;
-    this.#journalMark(EntryKind.logStart, offset);
+    this.#mark(EntryKind.logStart, offset);
     this.dropSegmentsBefore(offset);
   }
 
@@ -439,23 +416,16 @@ export class JournaledLog implements PartitionLog, JournalClient {
     this.epochsDirty = true;
     const payload = new Uint8Array(4);
     new DataView(payload.buffer).setInt32(0, leaderEpoch);
-    this.#journalMark(EntryKind.epoch, startOffset, payload);
+    this.#mark(EntryKind.epoch, startOffset, payload);
   }
 
   endOfEpoch(leaderEpoch: number): EpochEnd {
     return this.epochs.endOf(leaderEpoch, this.#logEndOffset);
   }
 
-  #journalMark(
-    kind: (typeof EntryKind)[Exclude<keyof typeof EntryKind, "append">],
-    offset: Offset,
-    payload = new Uint8Array(0),
-  ): void {
+  #mark(kind: MarkKind, offset: Offset, payload?: Uint8Array): void {
     this.#onUnwritten(this);
-    if (this.#context.replaying()) return;
-    const head = { kind, topicId: this.#topicIdBytes, partition: this.identity.partition, offset };
-    const fill = (bytes: Uint8Array, at: number): void => bytes.set(payload, at);
-    this.#context.journal.append(head, payload.length, fill, this, this.#logEndOffset);
+    this.#entries.mark(kind, offset, this.#logEndOffset, payload);
   }
 
   /** What is in memory only goes to the segments' files; see `LogFiles.writeOut`. */
@@ -490,9 +460,9 @@ export class JournaledLog implements PartitionLog, JournalClient {
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;
       this.producers.lost();
-      this.#throughDamage(() => Promise.reject(error)).catch((problem: unknown) =>
-        this.#context.panic(problem),
-      );
+      this.#work
+        .run(() => Promise.reject(error))
+        .catch((problem: unknown) => this.#context.panic(problem));
     }
   }
 

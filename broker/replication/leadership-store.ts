@@ -1,8 +1,7 @@
 import type { PartitionChange } from "../../cluster/partition-change.ts";
 import type { PartitionState } from "../../cluster/partition-slice.ts";
-import { recordPath, stateText } from "../../cluster/leadership-shard.ts";
 import { leadershipShards } from "../../cluster/resources.ts";
-import type { JsonPatchOperation, KubeApi } from "../../kube/api.ts";
+import type { KubeApi } from "../../kube/api.ts";
 import { ConflictError, InvalidError, NotFoundError } from "../../kube/errors.ts";
 import { assert } from "../../lib/assert.ts";
 import { type Scheduler, sleep } from "../../lib/clock.ts";
@@ -11,6 +10,7 @@ import type { Random } from "../../lib/random.ts";
 import { Slots } from "../../lib/slots.ts";
 import type { MetadataImage } from "../metadata/image.ts";
 import type { RecordedPartition } from "../metadata/partition-records.ts";
+import { type RecordChange, recordPatch, wholePatch } from "./shard-patch.ts";
 
 /** How a change of one partition's record ended. */
 export type ChangeOutcome =
@@ -34,7 +34,7 @@ interface ShardQueue {
   urgent: boolean;
 }
 
-/** Changes carried by one patch at most: each costs two operations. */
+/** Changes carried by one patch at most. */
 const CHANGES_PER_PATCH = 100;
 /**
  * Requests under way at the same time. More do not make the API faster, they only make each wait: thousands at once ran
@@ -46,8 +46,9 @@ const RETRY_MAX_MS = 1000;
 
 /**
  * Compare-and-swap of LeadershipShard status (docs/invariants.md C1): one JSON Patch per shard and turn, a `test` on each
- * partition's state, and so on its epoch. A refused or unanswered patch is followed by a quorum read and a new decision from
- * what was read; nothing is ever decided on one state and written on another.
+ * partition's state, and so on its epoch; elections of many partitions test the shard's version in place of that. A refused
+ * or unanswered patch is followed by a quorum read and a new decision from what was read; nothing is ever decided on one
+ * state and written on another.
  */
 export class LeadershipStore {
   readonly #kube: KubeApi;
@@ -140,13 +141,22 @@ export class LeadershipStore {
       }
       const trying = open;
       // Decided when it is its turn, from what is known then.
-      open = await this.#slots.run(() => this.#attempt(shard, trying), urgent);
+      const whole = urgent && attempt === 0;
+      open = await this.#slots.run(() => this.#attempt(shard, trying, whole), urgent);
     }
   }
 
-  /** Decides from the image and writes. @returns the changes to be decided again after a fresh read. */
-  async #attempt(shard: string, open: readonly WaitingChange[]): Promise<readonly WaitingChange[]> {
-    const operations: JsonPatchOperation[] = [];
+  /**
+   * Decides from the image and writes.
+   * @param whole whether the shard may be written as a whole
+   * @returns the changes to be decided again after a fresh read
+   */
+  async #attempt(
+    shard: string,
+    open: readonly WaitingChange[],
+    whole: boolean,
+  ): Promise<readonly WaitingChange[]> {
+    const changes: RecordChange[] = [];
     const writing: { readonly waiting: WaitingChange; readonly next: PartitionState }[] = [];
     for (const waiting of open) {
       const record = this.#asItIs(waiting.record);
@@ -161,21 +171,18 @@ export class LeadershipStore {
       }
       assert(next.partitionEpoch === record.state.partitionEpoch + 1, "C1: one step at a time");
       assert(next.leaderEpoch >= record.state.leaderEpoch, "C2: leader epochs never fall");
-      const path = recordPath(record.key);
-      operations.push(
-        { op: "test", path, value: stateText(record.state) },
-        { op: "replace", path, value: stateText(next) },
-      );
+      changes.push({ key: record.key, from: record.state, to: next });
       writing.push({ waiting, next });
     }
-    if (operations.length === 0) return [];
+    if (changes.length === 0) return [];
+    const operations = whole ? wholePatch(this.#image.shards.get(shard), changes) : undefined;
     try {
       this.patches++;
       const written = await this.#kube.jsonPatch(
         leadershipShards,
         this.#namespace,
         shard,
-        operations,
+        operations ?? recordPatch(changes),
         { subresource: "status" },
       );
       this.#image.absorbShard(written);

@@ -169,8 +169,8 @@ export const PLANTS: readonly Plant[] = [
     seed: 22,
     edits: [
       {
-        file: "broker/replication/leadership-store.ts",
-        find: '{ op: "test", path, value: stateText(record.state) },',
+        file: "broker/replication/shard-patch.ts",
+        find: '{ op: "test", path, value: stateText(from) },',
         replace: "",
       },
     ],

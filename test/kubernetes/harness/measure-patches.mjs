@@ -2,8 +2,8 @@
 // Usage: measure-patches.mjs [OBJECTS [PARTITIONS [CHANGES]]]
 // (KUBECONFIG names the cluster; crds/leadership-shards.yaml of the repository must be applied)
 // How many compare-and-swaps of LeadershipShards' status the API server takes a second, as a failover sends them: one JSON
-// Patch for each of OBJECTS (120) shards of PARTITIONS (100) partitions, of which CHANGES (33) get another leader; so many at
-// a time, and with so many watchers, as the line says. Keeps what it makes in a namespace of its own, and removes it.
+// Patch for each of OBJECTS (120) shards of PARTITIONS (100) partitions, of which CHANGES (33) get another leader; then the
+// same as whole states bound to the objects' versions; so many at a time, and with so many watchers, as the line says. Keeps what it makes in a namespace of its own, and removes it.
 import { readFileSync } from "node:fs";
 import https from "node:https";
 
@@ -78,19 +78,57 @@ const all = Object.fromEntries(Array.from({ length: partitions }, (_, index) => 
 await inParallel(16, (agent, at) =>
   call(agent, "PATCH", `${shards}/${nameOf(at)}/status`, [{ op: "add", path: "/status", value: { partitions: all } }], "application/json-patch+json"),
 );
+const versions = new Map();
 let epoch = 0;
-for (const width of [4, 16, 32]) {
+for (const [how, width] of ["patches", "bound", "replacements"].flatMap((one) => [4, 16, 32].map((at) => [one, at]))) {
   const before = epoch++;
-  const seconds = await inParallel(width, (agent, at) => {
+  const seconds = await inParallel(width, async (agent, at) => {
+    if (how !== "patches") {
+      const resourceVersion = versions.get(at);
+      const entries = Array.from({ length: partitions }, (_, index) => [
+        keyOf(index),
+        index < changes ? state(epoch % 3, epoch) : state(0, 0),
+      ]);
+      if (how === "bound") {
+        const written = await call(
+          agent,
+          "PATCH",
+          `${shards}/${nameOf(at)}/status`,
+          [
+            { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
+            { op: "replace", path: "/status/partitions", value: Object.fromEntries(entries) },
+          ],
+          "application/json-patch+json",
+        );
+        versions.set(at, written.metadata.resourceVersion);
+        return;
+      }
+      const written = await call(agent, "PUT", `${shards}/${nameOf(at)}/status`, {
+        apiVersion: "forebay.dev/v1alpha1",
+        kind: "LeadershipShard",
+        metadata: { name: nameOf(at), resourceVersion },
+        spec: { cluster: "c" },
+        status: { partitions: Object.fromEntries(entries) },
+      });
+      versions.set(at, written.metadata.resourceVersion);
+      return;
+    }
     const patch = Array.from({ length: changes }, (_, index) => [
       { op: "test", path: `/status/partitions/${keyOf(index)}`, value: state(before % 3, before) },
       { op: "replace", path: `/status/partitions/${keyOf(index)}`, value: state(epoch % 3, epoch) },
     ]).flat();
-    return call(agent, "PATCH", `${shards}/${nameOf(at)}/status`, patch, "application/json-patch+json");
+    const written = await call(
+      agent,
+      "PATCH",
+      `${shards}/${nameOf(at)}/status`,
+      patch,
+      "application/json-patch+json",
+    );
+    versions.set(at, written.metadata.resourceVersion);
   });
   const rate = objects / seconds;
   console.log(
-    `${objects} shards, ${width} at a time, ${WATCHERS} watchers: ${seconds.toFixed(2)} s, ${rate.toFixed(0)} patches and ${(rate * changes).toFixed(0)} leaderships a second`,
+    `${objects} shards, ${width} at a time, ${WATCHERS} watchers: ${seconds.toFixed(2)} s, ${rate.toFixed(0)} ${how} and ${(rate * changes).toFixed(0)} leaderships a second`,
   );
 }
 for (const one of watchers) one.destroy();

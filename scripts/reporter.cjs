@@ -3,14 +3,15 @@ const { writeFileSync } = require("node:fs");
 const { reporters } = require("mocha");
 
 const END_MS = 30_000;
+const REASON_LENGTH = 1000;
 
 module.exports = class extends reporters.Dot {
   constructor(runner, options) {
     super(runner, options);
     const failed = [];
     runner.on("fail", (test, error) => {
-      const [reason] = String(error.message).split("\n");
-      failed.push(`${test.fullTitle()}: ${reason}`);
+      const reason = String(error.message).replace(/\s+/g, " ");
+      failed.push(`${test.fullTitle()}: ${reason.slice(0, REASON_LENGTH)}`);
     });
     runner.once("end", () => {
       const { passes, failures, pending } = this.stats;

@@ -89,9 +89,13 @@ export class ReplicaObserver {
     if (!this.#hooked.has(logs)) {
       this.#hooked.add(logs);
       const remove = logs.delete.bind(logs);
-      logs.delete = (topicId, partition) => {
-        this.#replicas.delete(`${topicId}/${String(partition)}@${String(id)}`);
-        return remove(topicId, partition);
+      logs.delete = async (topicId, partition) => {
+        const key = `${topicId}/${String(partition)}@${String(id)}`;
+        const replica = this.#replicas.get(key);
+        // Until it is gone a crash may leave it, and what was damaged of it stays damaged.
+        if (replica !== undefined) replica.disowned = true;
+        await remove(topicId, partition);
+        if (this.#replicas.get(key) === replica) this.#replicas.delete(key);
       };
     }
     const found = [...logs.logs].filter((log) => !this.#hooked.has(log));

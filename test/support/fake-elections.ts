@@ -5,6 +5,7 @@ import {
   type PartitionSlice,
   type PartitionState,
 } from "../../cluster/partition-slice.ts";
+import type { LeadershipShard } from "../../cluster/leadership-shard.ts";
 import { brokers, leadershipShards, partitionSlices } from "../../cluster/resources.ts";
 import type { KubeApi } from "../../kube/api.ts";
 import { ConflictError, NotFoundError } from "../../kube/errors.ts";
@@ -30,6 +31,7 @@ export interface FakeElectionsOptions {
 export class FakeElections {
   readonly #options: FakeElectionsOptions;
   readonly #slices: Informer<PartitionSlice>;
+  readonly #shards: Informer<LeadershipShard>;
   readonly #brokers: Informer<KubeObject & { readonly spec: { readonly id: number } }>;
   readonly #queue: WorkQueue;
 
@@ -38,6 +40,7 @@ export class FakeElections {
     const { kube, namespace, scheduler, random } = options;
     const common = { api: kube, namespace, scheduler, random, logger: silentLogger };
     this.#slices = createInformer({ ...common, resource: partitionSlices });
+    this.#shards = createInformer({ ...common, resource: leadershipShards });
     this.#brokers = createInformer({ ...common, resource: brokers });
     this.#queue = new WorkQueue({
       scheduler,
@@ -54,16 +57,20 @@ export class FakeElections {
     this.#slices.onChange(({ object, type }) => {
       if (type !== "DELETED") this.#queue.addAfter(object.metadata.name, STEP);
     });
-    this.#brokers.onChange(() => {
-      for (const name of this.#slices.items().keys()) this.#queue.addAfter(name, STEP);
-    });
+    for (const informer of [this.#shards, this.#brokers]) {
+      informer.onChange(() => {
+        for (const name of this.#slices.items().keys()) this.#queue.addAfter(name, STEP);
+      });
+    }
     this.#slices.start();
+    this.#shards.start();
     this.#brokers.start();
   }
 
   stop(): void {
     this.#queue.stop();
     this.#slices.stop();
+    this.#shards.stop();
     this.#brokers.stop();
   }
 
@@ -103,13 +110,14 @@ function next(
   }
   const arriving = adding.filter((id) => running.includes(id) && !state.isr.includes(id));
   const isArrived = adding.every((id) => state.isr.includes(id));
+  // A broker may have come back to a placement that it had left by then.
   const isr =
     arriving.length > 0
       ? [...state.isr, ...arriving]
       : isArrived
-        ? state.isr.filter((id) => !removing.includes(id))
+        ? state.isr.filter((id) => replicas.includes(id) && !removing.includes(id))
         : state.isr;
-  if (isr === state.isr || isr.length === state.isr.length) return state;
+  if (isr.length === 0 || isr.length === state.isr.length) return state;
   const leader = isr.includes(state.leader)
     ? state.leader
     : (replicas.find((id) => isr.includes(id)) ?? NO_LEADER);

@@ -120,11 +120,11 @@ export class LocalCluster {
 }
 
 /** What its processes logged last, for a report of what went wrong. */
-export function lastLogLines(cluster: LocalCluster): string[] {
+export function lastLogLines(cluster: LocalCluster, count = LAST_LINES): string[] {
   const folder = path.join(cluster.directory, "logs");
   return readdirSync(folder).flatMap((name) => {
     const lines = readFileSync(path.join(folder, name), "utf8").trim().split("\n");
-    return [`== ${name}`, ...lines.slice(-LAST_LINES)];
+    return [`== ${name}`, ...lines.slice(-count)];
   });
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Kube, whole } from "../../bench/load/local.ts";
 import { seededRandom } from "../../lib/random.ts";
 import { MINUTE, SECOND } from "../../lib/units.ts";
-import { lastLogLines, LocalCluster } from "../support/local-cluster.ts";
+import { eventually, lastLogLines, LocalCluster } from "../support/local-cluster.ts";
 import { recordedSlices } from "../support/recorded-slices.ts";
 import { ApiProxy, MOODS } from "./api-proxy.ts";
 import { Load } from "./load.ts";
@@ -22,6 +22,15 @@ async function leaders(kube: Kube): Promise<Record<string, string>> {
       ]),
     ),
   );
+}
+
+/** As `eventually` wants it. */
+async function arePreferred(kube: Kube): Promise<true | undefined> {
+  const slices = await recordedSlices(kube, "default");
+  const all = slices.every(({ spec, states }) =>
+    spec.partitions.every(({ replicas }, at) => states[at]?.leader === replicas[0]),
+  );
+  return all || undefined;
 }
 
 function changes(
@@ -58,7 +67,7 @@ describe("a Kubernetes API that fails", () => {
       load = await Load.start(cluster, kube, "api", 2);
       await whole(kube);
       // Leaderships that return to the preferred replicas once it is calm are not the API's doing.
-      await pause(5 * SECOND);
+      await eventually(() => arePreferred(kube), "every leader the preferred one");
       const before = await leaders(kube);
       const processes = await cluster.processes();
       const end = performance.now() + Number(API_MINUTES) * MINUTE;

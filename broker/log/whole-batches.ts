@@ -190,8 +190,9 @@ function baseOffsetAt(bytes: Uint8Array, position: number): Offset {
 
 /**
  * Where a segment is to be cut so that no batch at or after `offset` is left, and the offset behind the last one that is.
- * Headers that go on from each other and come out at the offset are what was written; any others are believed only with
- * their checksums: what lies between damage and the cut must not go with it unnoticed.
+ * Headers that go on from each other, come out at the offset and are followed by one that goes on from there are what was
+ * written; any others are believed only with their checksums: what lies between damage and the cut must not go with it
+ * unnoticed, and nothing of behind the cut may stay because a length says so.
  * @throws DamagedError
  */
 export async function cutPlace(
@@ -203,6 +204,7 @@ export async function cutPlace(
   const from = await segment.positionFor(offset - 1);
   let next = from === 0 ? end : undefined;
   let gap = false;
+  let last: BatchHeader | undefined;
   let behind: BatchHeader | undefined;
   let misplaced: { readonly position: number; readonly offset: Offset } | undefined;
   const scanned = await segment.scan(from, (batch) => {
@@ -221,6 +223,7 @@ export async function cutPlace(
     gap ||= next !== undefined && batch.baseOffset !== next;
     next = batch.lastOffset + 1;
     end = next;
+    last = batch;
     return undefined;
   });
   if (misplaced !== undefined) {
@@ -229,7 +232,9 @@ export async function cutPlace(
     throw new DamagedError(place, "base offset");
   }
   const position = behind?.position ?? scanned;
-  if (gap || end !== offset) {
+  const isProven =
+    last === undefined || behind?.baseOffset === end || (await isWhole(segment, last.position));
+  if (gap || end !== offset || !isProven) {
     const damaged = await firstDamaged(segment, from, position + 1);
     if (damaged !== undefined) {
       const place = { segment: segment.baseOffset, ...damaged };

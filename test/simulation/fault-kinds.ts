@@ -358,6 +358,8 @@ export const FAULT_KINDS: readonly FaultKind[] = [
       const until = clock.now() + 1000;
       const strikeWhenProposed = (): void => {
         if (outsider.volumeLost || !outsider.process.alive) return;
+        // It may have the only copy of what is damaged elsewhere.
+        if (cluster.rot.outstanding) return;
         if (!cluster.isOutsideEverywhere(id)) return;
         if (cluster.proposer() === undefined && clock.now() < until) {
           later(1, strikeWhenProposed);

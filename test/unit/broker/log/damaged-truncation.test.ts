@@ -71,12 +71,14 @@ describe("log: a truncation that meets a damaged batch", () => {
     found = reportsOf(log);
   });
 
-  for (const [what, within] of [
-    ["a length", LENGTH],
-    ["a last offset", LAST_OFFSET],
+  for (const [what, within, bits] of [
+    ["a length", LENGTH, 0x40],
+    ["a length that reaches into a batch behind", LENGTH + 2, 1],
+    ["a length that ends within the batch", LENGTH + 3, 0x80 & SIZE],
+    ["a last offset", LAST_OFFSET, 0x40],
   ] as const) {
     it(`waits until ${what} below the cut is repaired`, async () => {
-      damage(LEAVES - 1, within);
+      damage(LEAVES - 1, within, bits);
       const cut = log.truncateTo(LEAVES);
       await held();
       assert(log.uncut);

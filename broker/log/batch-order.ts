@@ -27,7 +27,8 @@ export function trueOffset(
   { expected, first, end }: OffsetRange,
 ): Offset | undefined {
   const { baseOffset, lastOffset, position, size } = batch;
-  const count = lastOffset - baseOffset + 1;
+  // Not the difference of the two, which may be beyond what a number can tell apart.
+  const count = batch.lastOffsetDelta + 1;
   const following = headerAt(bytes, position + size);
   /** If the following one goes on from it. */
   const before = following === undefined ? -1 : following.baseOffset - count;

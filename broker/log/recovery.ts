@@ -1,3 +1,4 @@
+import type { BatchHeader } from "../protocol/record-batch.ts";
 import { uuidBytesOf, uuidTextAt } from "../protocol/uuid-text.ts";
 import type { Checkpoint, SavedLog } from "./checkpoints.ts";
 import { type Entry, EntryKind } from "./journal-format.ts";
@@ -171,20 +172,26 @@ export class Recovery {
     // After a clean stop nothing is beyond the recovery point, and this reads only the end of the active segment.
     let end = active.baseOffset;
     let last = 0;
-    let following: number | undefined;
-    const position = await active.scan(await active.positionFor(recoveryPoint - 1), (batch) => {
-      if (batch.lastOffset >= recoveryPoint) following = batch.baseOffset;
+    let beyond: BatchHeader | undefined;
+    /** Offsets never go back: one of two neighbours is not what was written. */
+    let goesBack = false;
+    const scanned = await active.scan(await active.positionFor(recoveryPoint - 1), (batch) => {
+      goesBack = batch.baseOffset < (beyond === undefined ? end : beyond.lastOffset + 1);
+      if (beyond !== undefined || goesBack) return false;
+      if (batch.lastOffset >= recoveryPoint) beyond = batch;
       else {
         end = batch.lastOffset + 1;
         last = batch.position;
         active.noteFound(batch);
       }
-      return following === undefined;
+      return undefined;
     });
+    const position = beyond?.position ?? scanned;
     const more = position < active.written;
-    if (more && following !== end) {
-      const short = end < (saved?.filesEnd ?? 0) && !(await isWhole(active, position));
-      // The length of the last batch may be what is damaged: it is to be cut at its end.
+    const ended = end < (saved?.filesEnd ?? 0);
+    if (ended || (more && beyond?.baseOffset !== end)) {
+      const short = more && ended && (goesBack || !(await isWhole(active, position)));
+      // What the last batch says of its length or its offsets may be what is damaged: it is to be cut at its end.
       const wrong = end > active.baseOffset && !(await isWhole(active, last));
       if (short || wrong) return { end, whole: false };
     }

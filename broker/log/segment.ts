@@ -132,6 +132,11 @@ export class Segment {
     return this.#sealedAt !== undefined;
   }
 
+  /** No record of it is there, or was ever; Infinity as long as that is not known. */
+  get endOffset(): Offset {
+    return this.#sealedAt ?? (this.#last === undefined ? Infinity : this.#last.offset + 1);
+  }
+
   /**
    * Called when a read has come to the end of the file.
    * @param from where it began: the beginning of a batch

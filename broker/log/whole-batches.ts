@@ -86,7 +86,7 @@ export function wholeBatches(
       gap ||= start < 0;
       break;
     }
-    if (header.lastOffset < bounds.offset) {
+    if (start < 0 && header.lastOffset < bounds.offset) {
       at += size;
       expected = header.lastOffset + 1;
       continue;
@@ -202,7 +202,9 @@ export async function cutPlace(
   let end = segment.baseOffset;
   if (offset <= end) return { position: 0, end };
   const from = await segment.positionFor(offset - 1);
+  /** Behind the last batch, if that is known, and behind the one before it. */
   let next = from === 0 ? end : undefined;
+  let expected: Offset | undefined;
   let gap = false;
   let last: BatchHeader | undefined;
   let behind: BatchHeader | undefined;
@@ -211,31 +213,40 @@ export async function cutPlace(
     if (behind !== undefined) {
       // No offset is there twice: the one that seems to lie behind the cut lies before it.
       if (end < offset && batch.baseOffset <= behind.lastOffset)
-        misplaced = { ...behind, offset: end };
+        misplaced = { position: behind.position, offset: end };
       return false;
     }
-    if (next !== undefined && batch.baseOffset < next) misplaced = { ...batch, offset: next };
+    const jumped = last !== undefined && last.baseOffset !== expected;
+    if (last !== undefined && end === offset && !jumped) {
+      // Whatever it says of itself.
+      behind = batch;
+      return false;
+    }
+    if (next !== undefined && batch.baseOffset < next) {
+      misplaced =
+        last !== undefined && jumped
+          ? { position: last.position, offset: expected ?? next }
+          : { position: batch.position, offset: next };
+    } else if (end < offset && batch.lastOffset >= segment.endOffset) {
+      misplaced = { position: batch.position, offset: next ?? batch.baseOffset };
+    }
     if (misplaced !== undefined) return false;
     if (batch.lastOffset >= offset) {
       behind = batch;
       return undefined;
     }
     gap ||= next !== undefined && batch.baseOffset !== next;
+    expected = next ?? batch.baseOffset;
     next = batch.lastOffset + 1;
     end = next;
     last = batch;
     return undefined;
   });
-  if (misplaced !== undefined) {
-    const { position: at, offset: first } = misplaced;
-    const place = { segment: segment.baseOffset, position: at, offset: first };
-    throw new DamagedError(place, "base offset");
-  }
-  const position = behind?.position ?? scanned;
+  const position = misplaced?.position ?? behind?.position ?? scanned;
   const isProven =
     last === undefined || behind?.baseOffset === end || (await isWhole(segment, last.position));
-  if (gap || end !== offset || !isProven) {
-    const damaged = await firstDamaged(segment, from, position + 1);
+  if (misplaced !== undefined || gap || end !== offset || !isProven) {
+    const damaged = (await firstDamaged(segment, from, position + 1)) ?? misplaced;
     if (damaged !== undefined) {
       const place = { segment: segment.baseOffset, ...damaged };
       throw new DamagedError(place, "where the log is to be cut");

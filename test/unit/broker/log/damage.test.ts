@@ -114,6 +114,13 @@ describe("log: a batch that is damaged on disk", () => {
     });
   }
 
+  it("is not served behind others because it says that it ends before what was asked for", async () => {
+    await overwrite(positionOf(2), batch(2));
+    await overwrite(positionOf(2) + 23, Buffer.of(0x80));
+    assert.equal(await read(0), positionOf(2));
+    await assert.rejects(read(2), DamagedError);
+  });
+
   it("is left alone when its place holds a whole batch again", async () => {
     await assert.rejects(read(2), DamagedError);
     await overwrite(positionOf(2), batch(2));

@@ -2,11 +2,16 @@ import type { EpochMillis } from "../../lib/units.ts";
 import { InvalidRecordsError, ProtocolError, type RecordError } from "../errors.ts";
 import { ErrorCode } from "../protocol/error-codes.ts";
 import { MalformedError } from "../protocol/reader.ts";
-import { batchAt, type BatchHeader, crcMatches, openBatch } from "../protocol/record-batch.ts";
+import {
+  batchAt,
+  type BatchHeader,
+  crcMatches,
+  openBatch,
+  MAGIC,
+} from "../protocol/record-batch.ts";
 import { RecordCursor } from "../protocol/record-cursor.ts";
 import type { LogConfig } from "./types.ts";
 
-const MAGIC = 2;
 const MAX_CODEC = 4;
 /** Records of one batch that are told of; the batch is refused whole anyway. */
 const MAX_RECORD_ERRORS = 100;

@@ -1,4 +1,9 @@
-import type { BatchHeader } from "../protocol/record-batch.ts";
+import {
+  batchHeaderAt,
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  MAGIC,
+} from "../protocol/record-batch.ts";
 import { IndexFile } from "./index-file.ts";
 import { SparseIndex } from "./sparse-index.ts";
 import type { Storage } from "./storage.ts";
@@ -223,4 +228,12 @@ export class SegmentIndexes {
       offset: this.#baseOffset + times.readInt32BE(at + 8),
     };
   }
+}
+
+/** Whether a batch is the one that an entry of the index tells of. Either may be damaged: then both are passed over. */
+export function isOfIndex(bytes: Uint8Array, entry: { readonly lastOffset: Offset }): boolean {
+  if (bytes.length < BATCH_HEADER_BYTES) return false;
+  const { magic, lastOffset } = batchHeaderAt(bytes, 0, BATCH_HEADER_BYTES);
+  // From within a batch that is mostly zeros an offset may come out right.
+  return magic === MAGIC && lastOffset === entry.lastOffset;
 }

@@ -1,7 +1,8 @@
 import { BATCH_HEADER_BYTES } from "../protocol/record-batch.ts";
 import { DamagedError } from "./damage.ts";
 import { LOOKAHEAD_BYTES, READ_BYTES, type ReadBuffer, type ReadBuffers } from "./read-buffers.ts";
-import { isOfIndex, type Segment } from "./segment.ts";
+import type { Segment } from "./segment.ts";
+import { isOfIndex } from "./segment-indexes.ts";
 import type { Offset } from "./types.ts";
 import { firstDamaged, wholeBatches } from "./whole-batches.ts";
 
@@ -52,6 +53,13 @@ export async function readSegment(
   for (;;) {
     const length = Math.min(want, segment.written - position);
     if (length < BATCH_HEADER_BYTES) {
+      if (position === begin && begin > 0) {
+        // No batch is there: the index is wrong, or the file was cut short before it.
+        entry = undefined;
+        begin = 0;
+        position = 0;
+        continue;
+      }
       if (await nothingBehind(position, position)) return undefined;
       position = begin;
       want = most + LOOKAHEAD_BYTES;

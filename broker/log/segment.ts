@@ -3,15 +3,14 @@ import type { Millis } from "../../lib/units.ts";
 import { DamagedError } from "./damage.ts";
 import { scanHeaders } from "./header-scan.ts";
 import { RecordsFile } from "./records-file.ts";
-import { type IndexedRecords, SegmentIndexes, type TimedOffset } from "./segment-indexes.ts";
+import {
+  type IndexedRecords,
+  isOfIndex,
+  SegmentIndexes,
+  type TimedOffset,
+} from "./segment-indexes.ts";
 import type { Storage } from "./storage.ts";
 import type { Offset } from "./types.ts";
-
-/** Whether a batch is the one that an entry of the index tells of. Either may be damaged: then both are passed over. */
-export function isOfIndex(bytes: Uint8Array, entry: { readonly lastOffset: Offset }): boolean {
-  if (bytes.length < BATCH_HEADER_BYTES) return false;
-  return batchHeaderAt(bytes, 0, BATCH_HEADER_BYTES).lastOffset === entry.lastOffset;
-}
 
 /** Kafka's file names: the base offset in twenty digits. */
 export function segmentName(baseOffset: Offset): string {

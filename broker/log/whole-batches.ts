@@ -4,6 +4,7 @@ import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
   crcMatches,
+  MAGIC,
 } from "../protocol/record-batch.ts";
 import { type OffsetRange, trueOffset } from "./batch-order.ts";
 import { DamagedError } from "./damage.ts";
@@ -11,7 +12,6 @@ import { LOOKAHEAD_BYTES } from "./read-buffers.ts";
 import type { Segment } from "./segment.ts";
 import type { Offset } from "./types.ts";
 
-const MAGIC = 2;
 /** Base offset, length, leader epoch and magic byte come before the checksum. */
 const CHECKSUM_AT = 17;
 /** The most that is read at once of what is looked through. */

@@ -5,6 +5,9 @@ import { MalformedError, Reader } from "./reader.ts";
 import { Writer } from "./writer.ts";
 import { concatBytes } from "../../lib/bytes.ts";
 
+/** The format that is stored: record batches, Kafka's message format 2 (KIP-98). */
+export const MAGIC = 2;
+
 /** Record batch v2 (protocol guide, "Record Batch"): where its fields lie. */
 export const BATCH_HEADER_BYTES = 61;
 /** Base offset and length, which the length field does not count. */
@@ -341,7 +344,7 @@ export function buildBatch(batch: NewBatch): Uint8Array {
   setInt64(view, 0, batch.baseOffset ?? 0);
   view.setInt32(OFFSET_LENGTH, bytes.length - LOG_OVERHEAD_BYTES);
   view.setInt32(OFFSET_LEADER_EPOCH, batch.leaderEpoch ?? -1);
-  view.setInt8(OFFSET_MAGIC, 2);
+  view.setInt8(OFFSET_MAGIC, MAGIC);
   view.setInt16(
     OFFSET_ATTRIBUTES,
     codec |

@@ -31,6 +31,9 @@ const wish = fc.record({
 const story = fc.record({
   before: fc.array(wish, { minLength: 1, maxLength: 12 }),
   segmentBytes: fc.constantFrom(600, 2000, 20_000),
+  indexIntervalBytes: fc.constantFrom(100, 4096),
+  /** An index may have it in place of a batch. */
+  file: fc.constantFrom("log" as const, "log" as const, "index" as const, "timeindex" as const),
   /** Which batch has a bit turned over, and which. */
   damaged: fc.nat(),
   byte: fc.oneof(
@@ -120,7 +123,8 @@ describe("log with a damaged bit", () => {
         const repaired = new Repaired();
         const { volume } = repaired;
         const { scheduler, storage } = volume;
-        const config = { ...DEFAULT_LOG_CONFIG, segmentBytes: told.segmentBytes };
+        const { segmentBytes, indexIntervalBytes } = told;
+        const config = { ...DEFAULT_LOG_CONFIG, segmentBytes, indexIntervalBytes };
         const before = batchesOf(told.before, 0, 0);
         let manager = await volume.open({ checkpointMs: 10 });
         let log = await volume.openLog(manager, config);
@@ -138,7 +142,8 @@ describe("log with a damaged bit", () => {
         if (!told.down) await reopen();
         const { storageId } = manager;
         const victim = present(before[told.damaged % before.length], "there is one");
-        damage(repaired, before, victim, told.byte, told.bit);
+        const isThere = damage(repaired, before, victim, told);
+        fc.pre(isThere);
         if (told.down) await reopen();
 
         const cut = present(before[told.cut % before.length], "there is one").base;
@@ -179,22 +184,32 @@ function inShort(bytes: Uint8Array): string {
   return `${baseOffset} to ${lastOffset} in epoch ${partitionLeaderEpoch}: ${magic}, ${crc}`;
 }
 
-/** Turns a bit of a batch over, in whichever segment it is. */
+/** Turns a bit over of a batch, or of an index of the segment that it is in. @returns whether there is one */
 function damage(
   { volume: { storage } }: Repaired,
   batches: readonly Batch[],
   victim: Batch,
-  chosen: number,
-  bit: number,
-): void {
+  {
+    file,
+    byte: chosen,
+    bit,
+  }: { readonly file: string; readonly byte: number; readonly bit: number },
+): boolean {
   const within = chosen % victim.bytes.length;
   const byte = within >= LEADER_EPOCH.from && within < LEADER_EPOCH.to ? 0 : within;
   const files = storage.paths().filter((path) => path.endsWith(".log"));
   const bases = files.map((path) => Number(path.slice(path.indexOf("/") + 1, -".log".length)));
   const at = bases.findLastIndex((base) => base <= victim.base);
   const base = present(bases[at], "a segment holds it");
+  if (file !== "log") {
+    const path = present(files[at], "and has a file").replace(/log$/, file);
+    const size = storage.content(path)?.current.length ?? 0;
+    if (size > 0) storage.corrupt(path, chosen % size, 1 << bit);
+    return size > 0;
+  }
   const position = batches
     .filter((one) => one.base >= base && one.base < victim.base)
     .reduce((sum, { bytes }) => sum + bytes.length, 0);
   storage.corrupt(present(files[at], "and has a file"), position + byte, 1 << bit);
+  return true;
 }

@@ -9,6 +9,7 @@ import { startClientController } from "./controllers/client-controller.ts";
 import { startReassignmentController } from "./controllers/reassignment-controller.ts";
 import { ShardKeeper } from "./controllers/shard-keeper.ts";
 import { startTopicController } from "./controllers/topic-controller.ts";
+import { OwnWrites } from "./own-writes.ts";
 
 export interface OperatorOptions {
   readonly kube: KubeApi;
@@ -43,15 +44,18 @@ export interface ClusterSummary {
 /** The whole operator on the given API: the same in a pod, under `forebay local` and in the simulator. */
 export function startOperator(options: OperatorOptions): Operator {
   const caches = createCaches(options);
-  const shards = new ShardKeeper(options, caches);
+  const writes = new OwnWrites(options, caches.all);
+  const own = { ...options, kube: writes.api };
+  const shards = new ShardKeeper(own, caches);
   shards.watch();
   const controllers = [
+    writes,
     shards,
-    startBrokerClusterController(options, caches),
-    startTopicController(options, caches, shards),
-    startReassignmentController(options, caches),
-    startClientController(options, caches),
-    startBrokerTeller(options, caches),
+    startBrokerClusterController(own, caches),
+    startTopicController(own, caches, shards),
+    startReassignmentController(own, caches),
+    startClientController(own, caches),
+    startBrokerTeller(own, caches),
   ];
   caches.start();
   return {

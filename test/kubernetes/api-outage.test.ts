@@ -30,6 +30,8 @@ const OPTIONS: LoadedClusterOptions = {
 const GAP_LIMIT_MS = 2000;
 /** Nor that one of them is lost, for longer than this, while every second call of the others fails. */
 const LOST_GAP_LIMIT_MS = 10_000;
+/** A watch that has stalled just before, and does not concern what the operator writes, is taken for dead after 150 s. */
+const STALLED_LIMIT_MS = 240_000;
 /** How long the API fails in every way at once. */
 const DISTURBED_MS = 12_000;
 /** Leaderships that return to the preferred replicas once it is calm are not the API's doing. */
@@ -39,7 +41,7 @@ const SHORTEST_MS = 2000;
 const LONGEST_MS = 8000;
 
 describe("an API that fails, on Kubernetes", function () {
-  this.timeout(240_000 + OUTAGE_MS);
+  this.timeout(240_000 + STALLED_LIMIT_MS + OUTAGE_MS);
   let kubernetes: TestKubernetes;
   let api: FailingApi | undefined;
   let load: Load;
@@ -96,7 +98,7 @@ describe("an API that fails, on Kubernetes", function () {
     const spoilt = await api.mood("well");
     const began = performance.now();
     await startedAgain(operations, victim);
-    await operations.settled();
+    await operations.settled(STALLED_LIMIT_MS);
     await kube.get(services, OPTIONS.namespace, bootstrap);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     const { gapMs, slowestMs } = await load.gap();

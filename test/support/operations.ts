@@ -61,24 +61,31 @@ export class Operations {
     return this.change(brokerClusters, this.#world.cluster, spec);
   }
 
-  /** Waits until everything is Ready as it is wished now, nothing moves and every replica is in sync. */
-  async settled(): Promise<void> {
+  /**
+   * Waits until everything is Ready as it is wished now, nothing moves and every replica is in sync.
+   * @param limitMs in place of the limit of everything
+   */
+  async settled(limitMs?: number): Promise<void> {
     let last = "";
-    await this.#eventually(async () => {
-      const { kube, namespace } = this.#world;
-      const cluster = await this.cluster();
-      const { items } = await kube.list(topics, namespace);
-      const waiting = [cluster, ...items].filter((one) => !isReady(one));
-      const slices = await this.slices();
-      const moving = slices.filter((one) => !isWhole(one));
-      const balanced = cluster.status?.balancedBrokers === cluster.spec.brokers;
-      last = [
-        ...waiting.map((one) => `${one.metadata.name}: ${told(one)}`),
-        ...moving.map(({ metadata }) => metadata.name),
-        ...(balanced ? [] : ["not balanced"]),
-      ].join("; ");
-      return last === "" && slices.length > 0 ? true : undefined;
-    }, "all settled").catch((error: unknown) => {
+    await this.#eventually(
+      async () => {
+        const { kube, namespace } = this.#world;
+        const cluster = await this.cluster();
+        const { items } = await kube.list(topics, namespace);
+        const waiting = [cluster, ...items].filter((one) => !isReady(one));
+        const slices = await this.slices();
+        const moving = slices.filter((one) => !isWhole(one));
+        const balanced = cluster.status?.balancedBrokers === cluster.spec.brokers;
+        last = [
+          ...waiting.map((one) => `${one.metadata.name}: ${told(one)}`),
+          ...moving.map(({ metadata }) => metadata.name),
+          ...(balanced ? [] : ["not balanced"]),
+        ].join("; ");
+        return last === "" && slices.length > 0 ? true : undefined;
+      },
+      "all settled",
+      limitMs,
+    ).catch((error: unknown) => {
       throw new Error(`not settled: ${last}`, { cause: error });
     });
   }
@@ -226,8 +233,12 @@ export class Operations {
     await this.settled();
   }
 
-  #eventually<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
-    return eventually(look, what, this.#world.limitMs);
+  #eventually<T>(
+    look: () => Promise<T | undefined>,
+    what: string,
+    limitMs = this.#world.limitMs,
+  ): Promise<T> {
+    return eventually(look, what, limitMs);
   }
 }
 

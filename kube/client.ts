@@ -27,7 +27,7 @@ export interface KubeClientOptions extends KubeServer {
   readonly random?: Random;
   /** Of each call with all its retries; default 10 s. */
   readonly deadlineMs?: Millis;
-  /** A watch in which nothing is heard for this long is broken; default 150 s, more than two bookmarks. */
+  /** A watch in which nothing is heard for this long is broken; default 90 s, more than a bookmark. */
   readonly watchIdleMs?: Millis;
 }
 
@@ -195,7 +195,7 @@ class KubeClient implements KubeApi {
       labelSelector: options.labelSelector,
     });
     const path = resourcePath(resource, namespace) + query;
-    const idleMs = this.#options.watchIdleMs ?? 150_000;
+    const idleMs = this.#options.watchIdleMs ?? 90_000;
     const end = (error: Error | undefined): void => {
       stream.close();
       handlers.onEnd(error);

@@ -47,8 +47,6 @@ export interface Caches {
   topicById(topicId: string): Topic | undefined;
   /** Topics by namespace, cluster and the name that Kafka's clients know. */
   topicsNamed(topic: Topic): Iterable<Topic>;
-  /** By plural name of their kind. */
-  readonly all: ReadonlyMap<string, Pick<Informer<KubeObject>, "newest" | "lastHeard" | "relist">>;
   readonly synced: Promise<void>;
   start(): void;
   stop(): void;
@@ -68,16 +66,7 @@ export function createCaches(options: {
   const slices = createInformer({ ...common, resource: partitionSlices });
   const shards = createInformer({ ...common, resource: leadershipShards });
   const brokerCache = createInformer({ ...common, resource: brokers });
-  const all = new Map<
-    string,
-    Pick<Informer<KubeObject>, "newest" | "lastHeard" | "relist" | "synced" | "start" | "stop">
-  >([
-    [brokerClusters.plural, clusters],
-    [topics.plural, topicCache],
-    [partitionSlices.plural, slices],
-    [leadershipShards.plural, shards],
-    [brokers.plural, brokerCache],
-  ]);
+  const all = [clusters, topicCache, slices, shards, brokerCache];
   // Before any controller's listener, so that they find what the caches have.
   const slicesByTopic = new Index<PartitionSlice>(({ spec }) => spec.topicId);
   const slicesByShard = new Index<PartitionSlice>(shardKey);
@@ -111,13 +100,12 @@ export function createCaches(options: {
     },
     topicById: (topicId) => [...topicsById.of(topicId)][0],
     topicsNamed: (topic) => topicsByName.of(nameKey(topic)),
-    all,
-    synced: Promise.all([...all.values()].map(({ synced }) => synced)).then(() => undefined),
+    synced: Promise.all(all.map(({ synced }) => synced)).then(() => undefined),
     start: () => {
-      for (const informer of all.values()) informer.start();
+      for (const informer of all) informer.start();
     },
     stop: () => {
-      for (const informer of all.values()) informer.stop();
+      for (const informer of all) informer.stop();
     },
   };
 }

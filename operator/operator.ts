@@ -9,7 +9,7 @@ import { startClientController } from "./controllers/client-controller.ts";
 import { startReassignmentController } from "./controllers/reassignment-controller.ts";
 import { ShardKeeper } from "./controllers/shard-keeper.ts";
 import { startTopicController } from "./controllers/topic-controller.ts";
-import { OwnWrites } from "./own-writes.ts";
+import { watchedWrites } from "./watched-writes.ts";
 
 export interface OperatorOptions {
   readonly kube: KubeApi;
@@ -43,19 +43,17 @@ export interface ClusterSummary {
 
 /** The whole operator on the given API: the same in a pod, under `forebay local` and in the simulator. */
 export function startOperator(options: OperatorOptions): Operator {
-  const caches = createCaches(options);
-  const writes = new OwnWrites(options, caches.all);
-  const own = { ...options, kube: writes.api };
-  const shards = new ShardKeeper(own, caches);
+  const watched = { ...options, kube: watchedWrites(options.kube, options.scheduler) };
+  const caches = createCaches(watched);
+  const shards = new ShardKeeper(watched, caches);
   shards.watch();
   const controllers = [
-    writes,
     shards,
-    startBrokerClusterController(own, caches),
-    startTopicController(own, caches, shards),
-    startReassignmentController(own, caches),
-    startClientController(own, caches),
-    startBrokerTeller(own, caches),
+    startBrokerClusterController(watched, caches),
+    startTopicController(watched, caches, shards),
+    startReassignmentController(watched, caches),
+    startClientController(watched, caches),
+    startBrokerTeller(watched, caches),
   ];
   caches.start();
   return {

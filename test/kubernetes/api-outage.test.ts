@@ -30,8 +30,8 @@ const OPTIONS: LoadedClusterOptions = {
 const GAP_LIMIT_MS = 2000;
 /** Nor that one of them is lost, for longer than this, while every second call of the others fails. */
 const LOST_GAP_LIMIT_MS = 10_000;
-/** A watch that has stalled just before, and does not concern what the operator writes, is taken for dead after 150 s. */
-const STALLED_LIMIT_MS = 240_000;
+/** A watch that has stalled just before is taken for dead after 90 s, unless it fails to show what the operator writes. */
+const STALLED_LIMIT_MS = 180_000;
 /** How long the API fails in every way at once. */
 const DISTURBED_MS = 12_000;
 /** Leaderships that return to the preferred replicas once it is calm are not the API's doing. */

@@ -8,7 +8,7 @@ import type { SimProcess } from "./process.ts";
 /** How far a watch may lag when one of its events is late. */
 const LATE_SPREAD_MS = 1500;
 /** After so long without anything a client gives a watch up (kube/client.ts). */
-const INACTIVITY_MS = 150_000;
+const INACTIVITY_MS = 90_000;
 /** Versions of each object that a watch may repeat. */
 const REPEATED_VERSIONS = 3;
 

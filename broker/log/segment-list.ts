@@ -1,5 +1,6 @@
 import { assert, present } from "../../lib/assert.ts";
 import type { EpochMillis, Millis } from "../../lib/units.ts";
+import { cutPlace } from "./cut-place.ts";
 import { DamagedError, type DamagedPlace } from "./damage.ts";
 import {
   batchAt,
@@ -18,7 +19,7 @@ import { readSegment } from "./segment-reading.ts";
 import { Segment } from "./segment.ts";
 import { type Storage, StorageError } from "./storage.ts";
 import type { LogConfig, LogRead, Offset } from "./types.ts";
-import { cutPlace, replaceable, scanWhole } from "./whole-batches.ts";
+import { replaceable, scanWhole } from "./whole-batches.ts";
 
 /** Positions in Kafka's indexes are 32-bit. */
 const MAX_SEGMENT_BYTES = 2 ** 31 - 1;

@@ -3,12 +3,14 @@
 // (KUBECONFIG names the cluster; crds/leadership-shards.yaml of the repository must be applied)
 // How many compare-and-swaps of LeadershipShards' status the API server takes a second, as a failover sends them: one JSON
 // Patch for each of OBJECTS (120) shards of PARTITIONS (100) partitions, of which CHANGES (33) get another leader; then the
-// same as whole states bound to the objects' versions; so many at a time, and with so many watchers, as the line says. Keeps what it makes in a namespace of its own, and removes it.
+// same with all states anew, bound to the objects' versions, as patches and as PUTs; so many at a time, and with so many
+// watchers, as the line says. Keeps what it makes in a namespace of its own, and removes it.
 import { readFileSync } from "node:fs";
 import https from "node:https";
 
 const [objects = 120, partitions = 100, changes = 33] = process.argv.slice(2).map(Number);
 const WATCHERS = 5;
+const JSON_PATCH = "application/json-patch+json";
 // A namespace that was deleted takes a while to go.
 const space = `measure-patches-${process.pid}`;
 const kubeconfig = readFileSync(process.env.KUBECONFIG, "utf8");
@@ -62,68 +64,61 @@ const nameOf = (at) => `shard-${String(at).padStart(5, "0")}`;
 // Topics of six partitions, as many as it takes.
 const keyOf = (index) => `00112233-4455-6677-8899-${String(Math.floor(index / 6)).padStart(12, "0")}.${index % 6}`;
 const state = (leader, epoch) => `${leader}/${epoch} isr 0,1,2 #${epoch}`;
+const shardOf = (name) => ({
+  apiVersion: "forebay.dev/v1alpha1",
+  kind: "LeadershipShard",
+  metadata: { name },
+  spec: { cluster: "c" },
+});
+/** States of all partitions, of which CHANGES have come to an epoch. */
+const statesIn = (at) =>
+  Object.fromEntries(
+    Array.from({ length: partitions }, (_, index) => [
+      keyOf(index),
+      index < changes ? state(at % 3, at) : state(0, 0),
+    ]),
+  );
 const admin = new https.Agent({ keepAlive: true });
 await call(admin, "POST", "/api/v1/namespaces", { metadata: { name: space } }).catch(() => {});
 const made = await inParallel(16, (agent, at) =>
-  call(agent, "POST", shards, {
-    apiVersion: "forebay.dev/v1alpha1",
-    kind: "LeadershipShard",
-    metadata: { name: nameOf(at) },
-    spec: { cluster: "c" },
-  }),
+  call(agent, "POST", shards, shardOf(nameOf(at))),
 );
 console.log(`${objects} shards created in ${made.toFixed(2)} s, 16 at a time: ${(objects / made).toFixed(0)} a second`);
 const watchers = Array.from({ length: WATCHERS }, watch);
-const all = Object.fromEntries(Array.from({ length: partitions }, (_, index) => [keyOf(index), state(0, 0)]));
 await inParallel(16, (agent, at) =>
-  call(agent, "PATCH", `${shards}/${nameOf(at)}/status`, [{ op: "add", path: "/status", value: { partitions: all } }], "application/json-patch+json"),
+  call(agent, "PATCH", `${shards}/${nameOf(at)}/status`, [{ op: "add", path: "/status", value: { partitions: statesIn(0) } }], JSON_PATCH),
 );
+/** Three ways to the same change of a shard: the request's method, body and content type. */
+const ways = {
+  patches: ({ before, after }) => [
+    "PATCH",
+    Array.from({ length: changes }, (_, index) => [
+      { op: "test", path: `/status/partitions/${keyOf(index)}`, value: state(before % 3, before) },
+      { op: "replace", path: `/status/partitions/${keyOf(index)}`, value: state(after % 3, after) },
+    ]).flat(),
+    JSON_PATCH,
+  ],
+  "whole patches": ({ after, resourceVersion }) => [
+    "PATCH",
+    [
+      { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
+      { op: "replace", path: "/status/partitions", value: statesIn(after) },
+    ],
+    JSON_PATCH,
+  ],
+  replacements: ({ name, after, resourceVersion }) => [
+    "PUT",
+    { ...shardOf(name), metadata: { name, resourceVersion }, status: { partitions: statesIn(after) } },
+  ],
+};
 const versions = new Map();
 let epoch = 0;
-for (const [how, width] of ["patches", "bound", "replacements"].flatMap((one) => [4, 16, 32].map((at) => [one, at]))) {
+for (const [how, width] of Object.keys(ways).flatMap((one) => [4, 16, 32].map((at) => [one, at]))) {
   const before = epoch++;
   const seconds = await inParallel(width, async (agent, at) => {
-    if (how !== "patches") {
-      const resourceVersion = versions.get(at);
-      const entries = Array.from({ length: partitions }, (_, index) => [
-        keyOf(index),
-        index < changes ? state(epoch % 3, epoch) : state(0, 0),
-      ]);
-      if (how === "bound") {
-        const written = await call(
-          agent,
-          "PATCH",
-          `${shards}/${nameOf(at)}/status`,
-          [
-            { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
-            { op: "replace", path: "/status/partitions", value: Object.fromEntries(entries) },
-          ],
-          "application/json-patch+json",
-        );
-        versions.set(at, written.metadata.resourceVersion);
-        return;
-      }
-      const written = await call(agent, "PUT", `${shards}/${nameOf(at)}/status`, {
-        apiVersion: "forebay.dev/v1alpha1",
-        kind: "LeadershipShard",
-        metadata: { name: nameOf(at), resourceVersion },
-        spec: { cluster: "c" },
-        status: { partitions: Object.fromEntries(entries) },
-      });
-      versions.set(at, written.metadata.resourceVersion);
-      return;
-    }
-    const patch = Array.from({ length: changes }, (_, index) => [
-      { op: "test", path: `/status/partitions/${keyOf(index)}`, value: state(before % 3, before) },
-      { op: "replace", path: `/status/partitions/${keyOf(index)}`, value: state(epoch % 3, epoch) },
-    ]).flat();
-    const written = await call(
-      agent,
-      "PATCH",
-      `${shards}/${nameOf(at)}/status`,
-      patch,
-      "application/json-patch+json",
-    );
+    const name = nameOf(at);
+    const [method, ...rest] = ways[how]({ name, before, after: epoch, resourceVersion: versions.get(at) });
+    const written = await call(agent, method, `${shards}/${name}/status`, ...rest);
     versions.set(at, written.metadata.resourceVersion);
   });
   const rate = objects / seconds;

@@ -16,6 +16,8 @@ const SEEN_WITHIN: Millis = 10 * SECOND;
 
 /** A watch that is open. */
 interface View {
+  /** "" for all. */
+  readonly namespace: string;
   readonly labelSelector: string | undefined;
   /** The newest version that it has brought, or began behind. */
   newest: string | undefined;
@@ -51,7 +53,7 @@ export function watchedWrites(kube: KubeApi, scheduler: Scheduler): KubeApi {
   ): Promise<T> => {
     const written = await write;
     for (const view of views.get(plural) ?? []) {
-      if (selects(view.labelSelector, written)) awaitIn(view, written.metadata.resourceVersion);
+      if (selects(view, written)) awaitIn(view, written.metadata.resourceVersion);
     }
     return written;
   };
@@ -69,6 +71,7 @@ export function watchedWrites(kube: KubeApi, scheduler: Scheduler): KubeApi {
       handle.close();
     };
     const view: View = {
+      namespace,
       labelSelector: options.labelSelector,
       newest: options.resourceVersion,
       heardAt: scheduler.now(),
@@ -111,10 +114,11 @@ function versionOf(event: WatchEvent<KubeObject>): string | undefined {
   return event.type === "BOOKMARK" ? event.resourceVersion : event.object.metadata.resourceVersion;
 }
 
-/** @param selector `label`, or `label=value` */
-function selects(selector: string | undefined, { metadata }: KubeObject): boolean {
-  if (selector === undefined) return true;
-  const [label = "", value] = selector.split("=");
+/** Whether a watch is to bring an object. Selectors here are `label` or `label=value`. */
+function selects({ namespace, labelSelector }: View, { metadata }: KubeObject): boolean {
+  if (namespace !== "" && namespace !== (metadata.namespace ?? "default")) return false;
+  if (labelSelector === undefined) return true;
+  const [label = "", value] = labelSelector.split("=");
   const found = metadata.labels?.[label];
   return value === undefined ? found !== undefined : found === value;
 }

@@ -6,8 +6,8 @@ import {
   batchAt,
   type BatchHeader,
   crcMatches,
-  openBatch,
   MAGIC,
+  openBatch,
 } from "../protocol/record-batch.ts";
 import { RecordCursor } from "../protocol/record-cursor.ts";
 import type { LogConfig } from "./types.ts";

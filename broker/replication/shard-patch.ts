@@ -36,8 +36,8 @@ export function wholePatch(
 ): JsonPatchOperation[] | undefined {
   if (shard?.resourceVersion === undefined) return undefined;
   const { partitions, resourceVersion } = shard;
-  if (changes.length < 2) return undefined;
-  if (changes.length < Object.keys(partitions).length * WHOLE_SHARE) return undefined;
+  const atLeast = Math.max(2, Object.keys(partitions).length * WHOLE_SHARE);
+  if (changes.length < atLeast) return undefined;
   if (changes.some(({ key, from }) => partitions[key] !== stateText(from))) return undefined;
   const changed = Object.fromEntries(changes.map(({ key, to }) => [key, stateText(to)]));
   return [

@@ -17,7 +17,7 @@ class World {
   #written = objectOf("");
   readonly #handle: WatchHandle;
 
-  constructor(labelSelector?: string) {
+  constructor(labelSelector?: string, namespace = "") {
     const kube = {
       create: () => Promise.resolve(this.#written),
       watch: (...[, , , handlers]: Parameters<KubeApi["watch"]>) => {
@@ -28,7 +28,7 @@ class World {
     this.#api = watchedWrites(kube, this.scheduler);
     this.#handle = this.#api.watch(
       partitionSlices,
-      "",
+      namespace,
       {
         resourceVersion: "100",
         timeoutSeconds: 300,
@@ -109,7 +109,7 @@ describe("watches of what an operator writes", () => {
     assert.deepEqual(world.ends, []);
   });
 
-  it("need not show what changed nothing, other kinds, and what has not their label", async () => {
+  it("need not show what changed nothing, other kinds and namespaces, and what has not their label", async () => {
     const world = new World(`${CLUSTER_LABEL}=c`);
     await world.write(objectOf("100"));
     await world.write(objectOf("120"), topics);
@@ -117,6 +117,14 @@ describe("watches of what an operator writes", () => {
     await world.write(objectOf("120", { [CLUSTER_LABEL]: "another" }));
     await world.scheduler.advance(60_000);
     assert.deepEqual(world.ends, []);
+    const elsewhere = new World(undefined, "elsewhere");
+    await elsewhere.write(objectOf("120"));
+    await elsewhere.scheduler.advance(60_000);
+    assert.deepEqual(elsewhere.ends, []);
+    const there = new World(undefined, "default");
+    await there.write(objectOf("120"));
+    await there.scheduler.advance(60_000);
+    assert.equal(there.ends.length, 1);
   });
 
   it("are nobody's business once they are closed, or have ended", async () => {

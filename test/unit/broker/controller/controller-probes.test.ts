@@ -4,6 +4,7 @@ import { MetadataImage } from "../../../../broker/metadata/image.ts";
 import type { LeadershipStore } from "../../../../broker/replication/leadership-store.ts";
 import { API_VERSION } from "../../../../cluster/resources.ts";
 import type { KubeApi } from "../../../../kube/api.ts";
+import { CONTROLLER_OPTIONS } from "../../../support/controller-options.ts";
 import { PortNetwork } from "../../../support/port-network.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 import { KeptLog } from "../network/fakes.ts";
@@ -15,27 +16,14 @@ class World {
   readonly log = new KeptLog();
   readonly ports = new PortNetwork(this.scheduler, () => undefined);
   readonly controller = new Controller({
+    ...CONTROLLER_OPTIONS,
     kube: { jsonPatch: () => new Promise(() => undefined) } as unknown as KubeApi,
-    namespace: "n",
     image: this.image,
     scheduler: this.scheduler,
     logger: this.log,
     store: {} as unknown as LeadershipStore,
     network: this.ports.network,
-    self: 0,
-    ownEpoch: 1,
-    clusterName: "c",
-    sessionTimeoutMs: 2000,
-    heartbeatIntervalMs: 300,
-    leaderSettleMs: 60_000,
     endpoint: () => ({ name: "internal", host: "h", port: 7, protocol: "PLAINTEXT" }),
-    topicRules: () => ({ minInSyncReplicas: 1, unclean: false }),
-    onMajority: () => undefined,
-    heardAt: () => undefined,
-    inTouch: () => true,
-    panic: (error) => {
-      throw error;
-    },
   });
 
   /** What this broker knows of broker 1, and with it its address, is of this epoch. */

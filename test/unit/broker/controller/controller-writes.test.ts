@@ -16,6 +16,7 @@ import { ConflictError, NotFoundError } from "../../../../kube/errors.ts";
 import { sleep } from "../../../../lib/clock.ts";
 import { silentLogger } from "../../../../lib/logger.ts";
 import { seededRandom } from "../../../../lib/random.ts";
+import { CONTROLLER_OPTIONS } from "../../../support/controller-options.ts";
 import { shardOf } from "../../../support/recorded-slices.ts";
 import { VirtualScheduler } from "../../../support/virtual-scheduler.ts";
 
@@ -83,23 +84,11 @@ class World {
     const common = { kube, namespace: NAMESPACE, image, scheduler, logger: silentLogger };
     const store = new LeadershipStore({ ...common, random: seededRandom(1) });
     this.controller = new Controller({
+      ...CONTROLLER_OPTIONS,
       ...common,
-      self: 0,
-      ownEpoch: 1,
-      clusterName: "c",
       store,
       network: { connect: () => new Promise(() => undefined) } as unknown as Network,
-      sessionTimeoutMs: 2000,
-      heartbeatIntervalMs: 300,
-      leaderSettleMs: 60_000,
       endpoint: () => undefined,
-      topicRules: () => ({ minInSyncReplicas: 1, unclean: false }),
-      onMajority: () => undefined,
-      heardAt: () => undefined,
-      inTouch: () => true,
-      panic: (error) => {
-        throw error;
-      },
     });
     for (const id of [0, 1]) {
       image.absorbBroker({

@@ -17,6 +17,7 @@ import {
   type ReplayedJournal,
   replayJournal,
 } from "./journal-replay.ts";
+import { LoopWrites } from "./loop-writes.ts";
 import { type Storage, StorageError, type StorageFile } from "./storage.ts";
 
 /** Whoever waits for its entries to be on stable storage. */
@@ -32,13 +33,6 @@ interface Dirty {
   readonly generation: number;
 }
 
-/**
- * A small write is done on the loop: to wait there for a fast disk takes less time, and much less CPU, than two changes of
- * threads. A disk that is not fast is found out by the first such write, and then asked from another thread for a while.
- */
-const LOOP_WRITE_BYTES = 16 * 1024;
-const SLOW_WRITE_MS = 1;
-const OFF_LOOP_MS = 1000;
 const RETRY_MS = 250;
 /** As many as a checkpoint under full load lets the journal grow by: a new one is written twice, with zeros first. */
 const SPARE_FILES = 3;
@@ -82,8 +76,7 @@ export class Journal {
   /** The volume has failed: nothing is written any more, this process ends. */
   #failed = false;
   #closed = false;
-  /** No write is done on the loop before this time. */
-  #offLoopUntil = 0;
+  readonly #onLoop: LoopWrites;
   #file: OpenJournalFile | undefined;
   #files: JournalFile[];
   #spares: string[];
@@ -102,6 +95,7 @@ export class Journal {
     this.#nextName = names;
     this.#storage = options.storage;
     this.#scheduler = options.scheduler;
+    this.#onLoop = new LoopWrites(options.scheduler);
     this.#logger = options.logger;
     this.#arena = options.arena;
     this.#fileBytes = options.fileBytes;
@@ -305,17 +299,9 @@ export class Journal {
       await file.open.write(0, [fileHeader(file.info.start)]);
       file.headerWritten = true;
     }
-    const done = bytes <= LOOP_WRITE_BYTES && this.#writeOnLoop(file.open, at, parts);
+    const done = this.#onLoop.attempt(bytes, () => file.open.writeSync(at, parts));
     if (!done) await file.open.write(at, parts);
     return file;
-  }
-
-  #writeOnLoop(file: StorageFile, at: number, parts: readonly Uint8Array[]): boolean {
-    const began = this.#scheduler.now();
-    if (began < this.#offLoopUntil || !file.writeSync(at, parts)) return false;
-    const ended = this.#scheduler.now();
-    if (ended - began > SLOW_WRITE_MS) this.#offLoopUntil = ended + OFF_LOOP_MS;
-    return true;
   }
 
   async #fileFor(bytes: number): Promise<OpenJournalFile> {

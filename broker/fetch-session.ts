@@ -32,10 +32,10 @@ export interface FetchScope {
   /** Only what changed is answered. */
   readonly incremental: boolean;
   /** Of a replica's session: which of its partitions are to be looked at, and how to find one by its key. */
-  readonly moves?: SessionMoves;
-  readonly at?: (key: string) => FetchPartition | undefined;
+  readonly moves: SessionMoves | undefined;
+  at(key: string): FetchPartition | undefined;
   /** Records of the partition are in the answer: in the session's next fetch it is read after the others. */
-  readonly served: (partition: FetchPartition) => void;
+  served(partition: FetchPartition): void;
 }
 
 /** Who asks, and when. */
@@ -49,7 +49,8 @@ export interface FetchAsker {
    * Of a replica: its session is told what moves, so that a fetch need not look at all that is at rest, but for each time
    * that so long has passed.
    */
-  readonly follows?: { readonly watch: WatchPartition; readonly allAfterMs: Millis };
+  readonly follows?:
+    (() => { readonly watch: WatchPartition; readonly allAfterMs: Millis }) | undefined;
 }
 
 interface Session {
@@ -60,7 +61,7 @@ interface Session {
   usedAt: Millis;
   epoch: number;
   readonly partitions: Map<string, FetchPartition>;
-  readonly moves?: SessionMoves;
+  readonly moves: SessionMoves | undefined;
 }
 
 const FINAL_EPOCH = -1;
@@ -108,9 +109,7 @@ export class FetchSessionCache {
       if (former !== undefined) this.#remove(former);
       const session =
         sessionEpoch === FINAL_EPOCH || asked.length === 0 ? undefined : this.#create(asked, asker);
-      return session === undefined
-        ? { partitions: asked, sessionId: 0, incremental: false, served: nothing }
-        : { ...scopeOf(session), partitions: asked, incremental: false };
+      return new SessionScope(session, asked);
     }
     const session = this.#sessions.get(sessionId);
     if (session === undefined) throw new ProtocolError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
@@ -141,18 +140,7 @@ export class FetchSessionCache {
       this.#remove(session);
       throw new ProtocolError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND);
     }
-    const all = (): readonly FetchPartition[] => [...session.partitions.values()];
-    if (session.moves === undefined) {
-      return { ...scopeOf(session), partitions: all(), incremental: true };
-    }
-    // Most of a replica's fetches look at few of its thousands.
-    return {
-      ...scopeOf(session),
-      get partitions() {
-        return all();
-      },
-      incremental: true,
-    };
+    return new SessionScope(session);
   }
 
   #create(asked: readonly FetchPartition[], asker: FetchAsker): Session | undefined {
@@ -161,7 +149,8 @@ export class FetchSessionCache {
     if (!this.#makeRoom(partitions.size, asker)) return undefined;
     let id = 0;
     while (id === 0 || this.#sessions.has(id)) id = 1 + this.#random.below(MAX_EPOCH - 1);
-    const { privileged, topicIds, now, follows } = asker;
+    const { privileged, topicIds, now } = asker;
+    const follows = asker.follows?.();
     const moves =
       follows === undefined ? undefined : new SessionMoves(follows.watch, follows.allAfterMs);
     for (const [key, one] of partitions) moves?.asked(key, one);
@@ -173,7 +162,7 @@ export class FetchSessionCache {
       usedAt: now,
       epoch: 1,
       partitions,
-      ...(moves === undefined ? {} : { moves }),
+      moves,
     };
     this.#sessions.set(id, session);
     this.#partitions += partitions.size;
@@ -234,27 +223,46 @@ function askedIn({ topics }: FetchRequest): FetchPartition[] {
   return asked;
 }
 
-function nothing(): void {
-  // Without a session there is no order to keep.
+/** What a fetch is to look at. */
+class SessionScope implements FetchScope {
+  readonly incremental: boolean;
+  readonly #session: Session | undefined;
+  /** As they were when it came; of a replica they are not listed, most of its fetches look at few of its thousands. */
+  readonly #partitions: readonly FetchPartition[] | undefined;
+
+  /** @param asked of a fetch that begins or ends a session, or has none: just these, all of which are answered */
+  constructor(session: Session | undefined, asked?: readonly FetchPartition[]) {
+    this.#session = session;
+    this.incremental = asked === undefined;
+    this.#partitions = asked ?? (session?.moves === undefined ? listOf(session) : undefined);
+  }
+
+  get partitions(): readonly FetchPartition[] {
+    return this.#partitions ?? listOf(this.#session);
+  }
+  get sessionId(): number {
+    return this.#session?.id ?? 0;
+  }
+  get moves(): SessionMoves | undefined {
+    return this.#session?.moves;
+  }
+
+  at(key: string): FetchPartition | undefined {
+    return this.#session?.partitions.get(key);
+  }
+
+  served(served: FetchPartition): void {
+    const key = keyOfPartition(served);
+    // Possibly another than was served: a later request may have changed it meanwhile.
+    const present = this.at(key);
+    if (this.#session === undefined || present === undefined) return;
+    this.#session.partitions.delete(key);
+    this.#session.partitions.set(key, present);
+  }
 }
 
-function scopeOf({
-  id,
-  partitions,
-  moves,
-}: Session): Pick<FetchScope, "sessionId" | "served" | "moves" | "at"> {
-  return {
-    sessionId: id,
-    ...(moves === undefined ? {} : { moves, at: (key: string) => partitions.get(key) }),
-    served: (served) => {
-      const key = keyOfPartition(served);
-      // Possibly another than was served: a later request may have changed it meanwhile.
-      const present = partitions.get(key);
-      if (present === undefined) return;
-      partitions.delete(key);
-      partitions.set(key, present);
-    },
-  };
+function listOf(session: Session | undefined): readonly FetchPartition[] {
+  return [...(session?.partitions.values() ?? [])];
 }
 
 function worth({ privileged, partitions }: Session): number {

@@ -110,9 +110,9 @@ export class FetchReader {
 
   /** All partitions; of a follower's session those of which there may be something to say. */
   #toLookAt(): readonly FetchPartition[] {
-    const { moves, at } = this.#scope;
+    const { moves } = this.#scope;
     if (moves === undefined) return this.#scope.partitions;
-    return moves.take().flatMap((key) => at?.(key) ?? []);
+    return moves.take().flatMap((key) => this.#scope.at(key) ?? []);
   }
 
   #accept(asked: FetchPartition, partition: HostedPartition): EpochEnd | undefined {

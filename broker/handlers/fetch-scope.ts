@@ -26,15 +26,13 @@ export function fetchScope(
     privileged: replicaId >= 0,
     topicIds,
     now: environment.scheduler.now(),
-    ...(isFollowed
-      ? {
-          follows: {
-            watch: (topicId, partition, listener) =>
-              replicas.onProgress(topicId, partition, listener),
-            allAfterMs: Math.min(ALL_AFTER_MAX_MS, config.replicaLagTimeMaxMs / LOOKS_PER_LAG),
-          },
-        }
-      : {}),
+    follows: isFollowed
+      ? () => ({
+          watch: (topicId, partition, listener) =>
+            replicas.onProgress(topicId, partition, listener),
+          allAfterMs: Math.min(ALL_AFTER_MAX_MS, config.replicaLagTimeMaxMs / LOOKS_PER_LAG),
+        })
+      : undefined,
   });
   const { moves, sessionId, incremental } = scope;
   if (!incremental && moves !== undefined && connection !== undefined) {

@@ -13,6 +13,7 @@ import {
   type PlainFieldOptions,
 } from "./field.ts";
 import { MalformedError } from "./reader.ts";
+import { isShortAscii } from "./short-text.ts";
 import { decodeFields, encodeFields, initialOf } from "./struct-codec.ts";
 import { Writer } from "./writer.ts";
 
@@ -123,6 +124,11 @@ const stringType: FieldType<string | null, string | null> = {
       if (value === null) {
         if (!nullable) refuseNull("a string");
         writeLength(writer, -1);
+        return;
+      }
+      if (isShortAscii(value)) {
+        writeLength(writer, value.length);
+        writer.ascii(value);
         return;
       }
       const bytes = Writer.utf8(value);

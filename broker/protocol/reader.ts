@@ -15,32 +15,58 @@ export const MAX_REQUEST_ELEMENTS = 2 ** 18;
 
 const utf8 = new TextDecoder("utf-8", { fatal: false });
 
+/** Requests lie in the same memory most of the time; what is large is not kept for it. */
+const KEPT_VIEW_BYTES = 2 ** 20;
+let kept: DataView = new DataView(new ArrayBuffer(0));
+
+function viewOf(buffer: ArrayBufferLike): DataView {
+  if (kept.buffer === buffer) return kept;
+  const view = new DataView(buffer);
+  if (buffer.byteLength <= KEPT_VIEW_BYTES) kept = view;
+  return view;
+}
+
 /** A cursor over received bytes. Every read is checked against the end; nothing is allocated by a claimed length. (pure) */
 export class Reader {
   readonly bytes: Uint8Array;
-  readonly end: number;
+  #end: number;
   position: number;
   /** Elements of arrays that may yet be read. */
   elementsLeft = Infinity;
   readonly #view: DataView;
+  /** Where `bytes` begins in the view. */
+  readonly #base: number;
 
-  constructor(bytes: Uint8Array, position = 0, end = bytes.length) {
+  constructor(bytes: Uint8Array, position = 0) {
     this.bytes = bytes;
     this.position = position;
-    this.end = end;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#end = bytes.length;
+    this.#view = viewOf(bytes.buffer);
+    this.#base = bytes.byteOffset;
   }
 
   get remaining(): number {
-    return this.end - this.position;
+    return this.#end - this.position;
   }
 
   /** Moves on by `length` and returns where it was. */
   skip(length: number): number {
     const at = this.position;
-    if (length < 0 || length > this.end - at) throw new MalformedError("read beyond the end");
+    if (length < 0 || length > this.#end - at) throw new MalformedError("read beyond the end");
     this.position = at + length;
     return at;
+  }
+
+  /** Reads the next `length` bytes with `read`, which may go no further and is to take all of them. */
+  within<T>(length: number, read: (reader: Reader) => T): T {
+    const outer = this.#end;
+    const end = this.skip(length) + length;
+    this.position = end - length;
+    this.#end = end;
+    const value = read(this);
+    if (this.position !== end) throw new MalformedError("tagged field of another length");
+    this.#end = outer;
+    return value;
   }
 
   /** An array of so many elements is about to be read: nothing is allocated for one that cannot be whole. */
@@ -55,26 +81,26 @@ export class Reader {
     return this.int8() !== 0;
   }
   int8(): number {
-    return this.#view.getInt8(this.skip(1));
+    return this.#view.getInt8(this.#base + this.skip(1));
   }
   int16(): number {
-    return this.#view.getInt16(this.skip(2));
+    return this.#view.getInt16(this.#base + this.skip(2));
   }
   uint16(): number {
-    return this.#view.getUint16(this.skip(2));
+    return this.#view.getUint16(this.#base + this.skip(2));
   }
   int32(): number {
-    return this.#view.getInt32(this.skip(4));
+    return this.#view.getInt32(this.#base + this.skip(4));
   }
   uint32(): number {
-    return this.#view.getUint32(this.skip(4));
+    return this.#view.getUint32(this.#base + this.skip(4));
   }
   /** Exact up to 2^53; the largest is read as INT64_MAX. */
   int64(): number {
-    return getInt64(this.#view, this.skip(8));
+    return getInt64(this.#view, this.#base + this.skip(8));
   }
   float64(): number {
-    return this.#view.getFloat64(this.skip(8));
+    return this.#view.getFloat64(this.#base + this.skip(8));
   }
   /** Lower-case text with dashes. */
   uuid(): string {

@@ -24,6 +24,13 @@ export function shortText(bytes: Uint8Array, at: number, length: number): string
   return text;
 }
 
+/** Whether a text has fewer than SHORT_TEXT_BYTES characters, each of which is one byte. (pure) */
+export function isShortAscii(text: string): boolean {
+  if (text.length >= SHORT_TEXT_BYTES) return false;
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
+  return true;
+}
+
 function isAt(text: string, bytes: Uint8Array, at: number): boolean {
   for (let i = 0; i < text.length; i++) {
     if (text.charCodeAt(i) !== bytes[at + i]) return false;

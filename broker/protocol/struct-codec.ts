@@ -1,6 +1,6 @@
 import { present } from "../../lib/assert.ts";
+import { appended } from "../../lib/small-list.ts";
 import type { AnyField, Decode, Decoded, Encode, Fields, Input } from "./field.ts";
-import { MalformedError, Reader } from "./reader.ts";
 import { inVersions } from "./versions.ts";
 import { Writer } from "./writer.ts";
 
@@ -46,15 +46,11 @@ export function decodeFields<F extends Fields>(
     if (flexible) {
       for (let count = reader.uvarint(); count > 0; count--) {
         const tag = reader.uvarint();
-        const at = reader.skip(reader.uvarint());
+        const length = reader.uvarint();
         const known = tagged.get(tag);
-        if (known === undefined) continue;
-        // A reader of its own, that ends where the field does: what is in it is bounded by the field's length.
-        const inner = new Reader(reader.bytes, at, reader.position);
-        inner.elementsLeft = reader.elementsLeft;
-        out[known.name] = known.decode(inner);
-        reader.elementsLeft = inner.elementsLeft;
-        if (inner.remaining > 0) throw new MalformedError("tagged field of another length");
+        // What is in it is bounded by the field's length.
+        if (known === undefined) reader.skip(length);
+        else out[known.name] = reader.within(length, known.decode);
       }
     }
     return out as Decoded<F>;
@@ -100,9 +96,11 @@ export function encodeFields<F extends Fields>(
       writer.uvarint(0);
       return;
     }
-    const sent = tagged.filter(
-      ({ name, one }) => given[name] !== undefined && !isDefault(given[name], one),
-    );
+    let sent: TaggedStep[] = [];
+    for (const step of tagged) {
+      const own = given[step.name];
+      if (own !== undefined && !isDefault(own, step.one)) sent = appended(sent, step);
+    }
     writer.uvarint(sent.length);
     for (const { name, tag, encode } of sent) {
       const inner = new Writer();
@@ -116,15 +114,16 @@ export function encodeFields<F extends Fields>(
 
 /** Tagged fields that say nothing are left out (KIP-482). */
 function isDefault(value: unknown, one: AnyField): boolean {
-  const initial = one.initial();
-  if (value === null || initial === null) return value === initial;
-  if (Array.isArray(value)) return value.length === 0;
-  if (value instanceof Uint8Array) return value.length === 0;
-  if (typeof value === "object" && one.type.fields !== undefined) {
-    const given = value as Record<string, unknown>;
-    return Object.entries(one.type.fields).every(
-      ([name, inner]) => given[name] === undefined || isDefault(given[name], inner),
-    );
+  if (value === null) return one.initial() === null;
+  if (Array.isArray(value) || value instanceof Uint8Array)
+    return value.length === 0 && one.initial() !== null;
+  const { fields } = one.type;
+  if (typeof value !== "object" || fields === undefined) return value === one.initial();
+  const given = value as Record<string, unknown>;
+  for (const name in fields) {
+    const inner = fields[name];
+    const own = given[name];
+    if (own !== undefined && inner !== undefined && !isDefault(own, inner)) return false;
   }
-  return value === initial;
+  return one.initial() !== null;
 }

@@ -7,6 +7,7 @@ const encoder = new TextEncoder();
 const SLAB_BYTES = 4096;
 /** With less than this left it is not passed on. */
 const LEAST_BYTES = 256;
+const MAX_IDLE = 4;
 
 interface Slab {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -15,8 +16,8 @@ interface Slab {
   used: number;
 }
 
-/** The slab that nobody writes to now; a writer that is begun meanwhile, within another, takes a new one. */
-let idle: Slab | undefined;
+/** Slabs that nobody writes to now: as many as there were writers at a time, one within another. */
+const idle: Slab[] = [];
 
 function slabOf(capacity: number): Slab {
   const bytes = new Uint8Array(capacity);
@@ -38,8 +39,7 @@ export class Writer {
 
   /** @param capacity of memory of its own, when it is known to be more than a little */
   constructor(capacity?: number) {
-    this.#slab = capacity === undefined ? (idle ?? slabOf(SLAB_BYTES)) : slabOf(capacity);
-    if (this.#slab === idle) idle = undefined;
+    this.#slab = capacity === undefined ? (idle.pop() ?? slabOf(SLAB_BYTES)) : slabOf(capacity);
     this.#bytes = this.#slab.bytes;
     this.#view = this.#slab.view;
     this.#position = this.#slab.used;
@@ -124,6 +124,11 @@ export class Writer {
   static utf8(text: string): Uint8Array {
     return encoder.encode(text);
   }
+  /** The same of a text that `isShortAscii`. */
+  ascii(text: string): void {
+    const at = this.#reserve(text.length);
+    for (let i = 0; i < text.length; i++) this.#bytes[at + i] = text.charCodeAt(i);
+  }
   /** Bytes without a length; copied when small, else taken as a part of its own. */
   raw(bytes: Uint8Array): void {
     if (bytes.length <= 128) {
@@ -147,7 +152,8 @@ export class Writer {
     const slab = this.#slab;
     slab.used = this.#position;
     const { length } = slab.bytes;
-    if (length === SLAB_BYTES && length - slab.used >= LEAST_BYTES) idle = slab;
+    if (length === SLAB_BYTES && length - slab.used >= LEAST_BYTES && idle.length < MAX_IDLE)
+      idle.push(slab);
     return this.#parts;
   }
 }

@@ -26,7 +26,14 @@ function answered(partitions: readonly FetchPartition[]): [string, number[]][] {
   const { responses = [] } = fetchAnswer(new HandlerWorld().context(), {
     committed: false,
     replicaId: -1,
-    scope: { partitions, sessionId: 0, incremental: false, served: () => undefined },
+    scope: {
+      partitions,
+      sessionId: 0,
+      incremental: false,
+      moves: undefined,
+      at: () => undefined,
+      served: () => undefined,
+    },
     found: partitions.map((one) => ({ asked: one })),
     version: 17,
   });

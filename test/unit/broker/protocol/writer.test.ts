@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isShortAscii } from "../../../../broker/protocol/short-text.ts";
 import { Writer } from "../../../../broker/protocol/writer.ts";
 import { toHex } from "./kafka-bytes.ts";
 
@@ -36,6 +37,34 @@ describe("writers, of which one goes on in the memory of the one before", () => 
     assert.deepEqual(
       [innerBytes, hexOf(next), hexOf(outer)],
       ["00000002", "00000004", "000000010000000300000005"],
+    );
+  });
+
+  it("go on in memory of their own when one is begun within another each time", () => {
+    const memories = new Set<ArrayBufferLike>();
+    for (let number = 1; number <= 300; number++) {
+      const outer = new Writer();
+      outer.int32(number);
+      const inner = new Writer();
+      inner.int32(-number);
+      const parts = [...inner.parts(), ...outer.parts()];
+      for (const { buffer } of parts) memories.add(buffer);
+      const values = parts.map((part) => Buffer.from(part).readInt32BE());
+      assert.deepEqual(values, [-number, number]);
+    }
+    assert(memories.size < 10, `${memories.size} pieces of memory for 600 writers`);
+  });
+
+  it("write short texts as they write others: UTF-8", () => {
+    for (const text of ["", "a", "caf\u00e9", "x".repeat(63), "x".repeat(64), "\u{1f4e6}"]) {
+      const writer = new Writer();
+      if (isShortAscii(text)) writer.ascii(text);
+      else writer.text(Writer.utf8(text));
+      assert.equal(hexOf(writer), toHex(Buffer.from(text)));
+    }
+    assert.deepEqual(
+      ["", "x".repeat(63), "x".repeat(64), "caf\u00e9", "\u0100"].map(isShortAscii),
+      [true, true, false, false, false],
     );
   });
 

@@ -203,13 +203,10 @@ class Fetch {
     const { scheduler } = services.environment;
     const parked = new ParkedFetch(scheduler, deadline - scheduler.now(), () => {
       this.#parked = undefined;
-      const again = (): void => {
+      // At the end of the turn: whatever else is appended in it is answered together.
+      scheduler.soon(() => {
         this.#again();
-      };
-      // A follower's at the end of the turn: whatever else is appended in it is answered together. What is committed is
-      // so by one sync, or one acknowledgement, for all partitions: a consumer's waits for no more than that.
-      if (this.#parts.replicaId >= 0) scheduler.soon(again);
-      else queueMicrotask(again);
+      });
     });
     this.#parked = parked;
     if (moves === undefined) {

@@ -57,14 +57,17 @@ export class Reader {
     return at;
   }
 
-  /** Reads the next `length` bytes with `read`, which may go no further and is to take all of them. */
+  /**
+   * Reads the next `length` bytes with `read`, which may go no further and is to take all of them. What throws in it is the end
+   * of the whole message: the bound stays.
+   */
   within<T>(length: number, read: (reader: Reader) => T): T {
     const outer = this.#end;
-    const end = this.skip(length) + length;
-    this.position = end - length;
-    this.#end = end;
+    const from = this.skip(length);
+    this.#end = from + length;
+    this.position = from;
     const value = read(this);
-    if (this.position !== end) throw new MalformedError("tagged field of another length");
+    if (this.remaining > 0) throw new MalformedError("a field of another length");
     this.#end = outer;
     return value;
   }

@@ -112,18 +112,21 @@ export function encodeFields<F extends Fields>(
   };
 }
 
-/** Tagged fields that say nothing are left out (KIP-482). */
+/** Tagged fields that say nothing are left out (KIP-482). What stands for null says something where null is the default. */
 function isDefault(value: unknown, one: AnyField): boolean {
-  if (value === null) return one.initial() === null;
-  if (Array.isArray(value) || value instanceof Uint8Array)
-    return value.length === 0 && one.initial() !== null;
-  const { fields } = one.type;
-  if (typeof value !== "object" || fields === undefined) return value === one.initial();
+  if (value === null || typeof value !== "object") return value === one.initial();
+  return isEmpty(value, one) && one.initial() !== null;
+}
+
+/** A list without elements, bytes without any, a struct of nothing but defaults. */
+function isEmpty(value: object, { type: { fields } }: AnyField): boolean {
+  if (Array.isArray(value) || value instanceof Uint8Array) return value.length === 0;
+  if (fields === undefined) return false;
   const given = value as Record<string, unknown>;
   for (const name in fields) {
     const inner = fields[name];
     const own = given[name];
     if (own !== undefined && inner !== undefined && !isDefault(own, inner)) return false;
   }
-  return one.initial() !== null;
+  return true;
 }
